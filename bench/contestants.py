@@ -1,0 +1,50 @@
+"""How the servers of our own are started; the peer is in peer.py."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.server import Recipe
+
+_ROOT = Path(__file__).parent.parent
+
+
+def steelyard() -> Recipe:
+    """Steelyard as anybody would start it: no settings but where to listen and where to keep the data."""
+
+    def command(port: int, data: Path) -> list[str]:
+        program = str(Path(sys.executable).parent / "steelyard")
+        return [program, "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data)]
+
+    return Recipe("steelyard", command, lambda _data, _models: {})
+
+
+def asgi_limit() -> Recipe:
+    """Bare ASGI with a ready answer."""
+    return Recipe("asgi", _uvicorn("bench.limit_asgi:make_app"), lambda _data, _models: _python_path())
+
+
+def sqlite_limit() -> Recipe:
+    """Bare ASGI before one SQLite writer with group commit."""
+
+    def environment(data: Path, models: int) -> dict[str, str]:
+        database = data / "limit.sqlite3"
+        database.unlink(missing_ok=True)
+        return {**_python_path(), "BENCH_DATABASE": str(database), "BENCH_MODELS": str(models)}
+
+    return Recipe("sqlite", _uvicorn("bench.limit_sqlite:make_app"), environment)
+
+
+def _uvicorn(factory: str) -> Callable[[int, Path], list[str]]:
+    """The same server with the same event loop and parser as Steelyard's, less its access log."""
+    settings = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--no-access-log"]
+
+    def command(port: int, _data: Path) -> list[str]:
+        listen = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+        return [sys.executable, "-m", "uvicorn", "--factory", factory, *listen, *settings]
+
+    return command
+
+
+def _python_path() -> dict[str, str]:
+    return {"PYTHONPATH": str(_ROOT)}

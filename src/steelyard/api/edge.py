@@ -1,0 +1,75 @@
+"""The outermost layer: request ids, the access log, metrics, and the last catch of what went wrong."""
+
+import logging
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from steelyard.api.access_log import AccessLog
+from steelyard.api.errors import unexpected_response
+from steelyard.api.metrics import Metrics
+
+ROUTE = "steelyard.route"
+REQUEST_ID = "steelyard.request_id"
+
+_log = logging.getLogger("steelyard")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
+
+class Edge:
+    """Wraps the application; pure ASGI, because it runs for every request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog | None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        request_id = trace_id = b""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                request_id = value
+            elif name == b"traceparent" and (found := _TRACE.fullmatch(value)):
+                trace_id = found[1]
+        request_id = request_id or b"req_" + str(uuid4()).encode()
+        scope[REQUEST_ID] = request_id.decode("latin-1")
+        status, complete = 0, False
+
+        async def answer(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message["headers"])
+                headers.append((b"x-request-id", request_id))
+                headers.append((b"x-trace-id", trace_id or b"0"))
+                message["headers"] = headers
+            else:
+                complete = not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:  # the outermost layer: whatever it is, the caller gets an answer and the log the reason
+            _log.exception("request %s failed", scope[REQUEST_ID])
+            if not status:
+                await unexpected_response()(scope, receive, answer)
+            elif not complete:
+                raise  # half of an answer is out: the connection must end, so that it does not look whole
+        finally:
+            seconds = perf_counter() - started
+            self._metrics.count(scope["method"], route_of(scope), status, seconds)
+            if self._access_log is not None:
+                self._access_log.write(scope, status, seconds)
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that took the request, so that labels stay few."""
+    route = scope.get("route")
+    return scope.get(ROUTE) or getattr(route, "path", None) or "none"

@@ -1,0 +1,104 @@
+"""The server about itself: health, status, cluster info, metrics."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steelyard import __version__
+from steelyard.api import answers
+from steelyard.api.operations import answers_of
+from steelyard.api.requests import context_of
+
+router = APIRouter(tags=["system"], default_response_class=Response)
+
+_SERVICES = ("entities", "models")
+
+
+class HealthLive(BaseModel):
+    """That the process runs."""
+
+    status: Literal["live"] = "live"
+
+
+class HealthReady(BaseModel):
+    """That requests are answered."""
+
+    status: Literal["ready", "not_ready"] = "ready"
+
+
+class NotReadyService(BaseModel):
+    """A service that does not answer yet, and why."""
+
+    name: str
+    message: str = ""
+
+
+class Services(BaseModel):
+    """The services by their state."""
+
+    ready: list[str] = []
+    not_ready: list[NotReadyService] = []
+
+
+class Controllers(BaseModel):
+    """The background loops by their state."""
+
+    healthy: bool = True
+    status: dict[str, bool] = {}
+
+
+class PlatformStatus(BaseModel):
+    """The state of the whole."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    services: Services = Services()
+    controllers: Controllers = Controllers()
+
+
+class ClusterInfo(BaseModel):
+    """What runs here."""
+
+    platform_version: str
+    revision: str
+
+
+@router.get("/health/live", responses=answers_of(200, HealthLive, ()))
+async def health_live() -> Response:
+    """Whether the process runs."""
+    return answers.json({"status": "live"})
+
+
+@router.get("/health/ready", responses=answers_of(200, HealthReady, ()) | {503: {"model": HealthReady, "description": "Not ready."}})
+async def health_ready(request: Request) -> Response:
+    """Whether requests are answered: 503 when the database is not."""
+    if await context_of(request).store.ready():
+        return answers.json({"status": "ready"})
+    return answers.json({"status": "not_ready"}, 503)
+
+
+@router.get("/status", responses=answers_of(200, PlatformStatus, ()))
+async def platform_status(request: Request) -> Response:
+    """The state of the services."""
+    ready = await context_of(request).store.ready()
+    services: dict[str, Any] = {"ready": list(_SERVICES), "not_ready": []}
+    if not ready:
+        message = "the database does not answer"
+        services = {"ready": [], "not_ready": [{"name": name, "message": message} for name in _SERVICES]}
+    controllers = {"healthy": True, "status": {}}
+    status = "healthy" if ready else "unhealthy"
+    return answers.json({"status": status, "services": services, "controllers": controllers})
+
+
+@router.get("/cluster-info", responses=answers_of(200, ClusterInfo, ()))
+async def cluster_info() -> Response:
+    """What runs here."""
+    return answers.json({"platform_version": __version__, "revision": f"steelyard-{__version__}"})
+
+
+@router.get("/metrics", responses={200: {"content": {"text/plain": {}}, "description": "Prometheus metrics."}})
+async def metrics(request: Request) -> Response:
+    """The server's metrics, for Prometheus."""
+    return Response(request.app.state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

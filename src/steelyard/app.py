@@ -1,0 +1,161 @@
+"""Builds the server from its settings, and runs it."""
+
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from time import time
+from uuid import uuid4
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from steelyard import __version__
+from steelyard.actions.context import Context
+from steelyard.actions.workspaces import seed_workspaces
+from steelyard.api import errors, models, projects, prompts, system, workspaces
+from steelyard.api.access_log import AccessLog
+from steelyard.api.edge import Edge
+from steelyard.api.hot import HotRoutes
+from steelyard.api.metrics import Metrics
+from steelyard.api.openapi import build_openapi
+from steelyard.auth.vault import Vault, load_master_key
+from steelyard.errors import StartupError, SteelyardError
+from steelyard.records.identity import record_id, timestamp
+from steelyard.records.policy import Policy
+from steelyard.settings import Settings
+from steelyard.store.data_folder import DataFolder
+from steelyard.store.sqlite import open_store
+
+
+def open_context(settings: Settings, folder: DataFolder) -> Context:
+    """The outside world of the actions, in a data folder that is ours. Raises StartupError."""
+    configured = settings.master_key.get_secret_value() if settings.master_key else None
+    return Context(
+        store=open_store(folder.path / "steelyard.db", settings.store.readers),
+        vault=Vault(load_master_key(configured, folder.path / "master.key")),
+        policy=policy_of(settings),
+        now=rising_clock(time),
+        new_id=lambda prefix: record_id(prefix, uuid4().bytes),
+    )
+
+
+def build_app(settings: Settings, context: Context) -> ASGIApp:
+    """The application; its lifespan ends with the store closed."""
+    metrics = Metrics()
+    access_log = AccessLog() if settings.log.access else None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        await seed_workspaces(context)
+        try:
+            yield
+        finally:
+            await context.store.close()
+            if access_log is not None:
+                access_log.flush()
+
+    api = FastAPI(
+        title="Steelyard",
+        version=__version__,
+        description="A self-hosted model registry with a gate.",
+        lifespan=lifespan,
+        exception_handlers={
+            SteelyardError: errors.on_steelyard_error,
+            RequestValidationError: errors.on_invalid_parameters,
+            HTTPException: errors.on_http_exception,
+            Exception: errors.on_unexpected,
+        },
+    )
+    api.state.settings = settings
+    api.state.context = context
+    api.state.metrics = metrics
+    for part in (models, prompts, workspaces, projects, system):
+        api.include_router(part.router)
+    api.openapi = lambda: _once(api)  # type: ignore[method-assign]
+    return Edge(HotRoutes(api), metrics, access_log)
+
+
+def _once(api: FastAPI) -> dict[str, object]:
+    api.openapi_schema = api.openapi_schema or build_openapi(api)
+    return api.openapi_schema
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What the settings say about records."""
+    return Policy(
+        unknown_fields=settings.unknown_fields,
+        strict_references=settings.strict_references,
+        protect_references=settings.protect_references,
+        allow_trust_remote_code=settings.models.trust_remote_code.enabled,
+        allow_tool_call_plugin=settings.models.tool_call_plugin.enabled,
+    )
+
+
+def rising_clock(seconds: Callable[[], float]) -> Callable[[], str]:
+    """A clock of timestamps that never stands still or goes back, so that the order of changes can be told."""
+    last = 0
+
+    def now() -> str:
+        nonlocal last
+        last = max(last + 1, int(seconds() * 1_000_000))
+        return timestamp(last // 1_000_000, last % 1_000_000)
+
+    return now
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, data_dir: Path) -> None:
+        super().__init__(config)
+        self._data_dir = data_dir
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            print(  # noqa: T201 - said to whoever started us, whatever the log's level
+                f"Steelyard {__version__} listens on http://{host}:{port} (data in {self._data_dir}, docs at /docs)",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def serve(settings: Settings) -> None:
+    """Runs the server until it is told to stop. Raises StartupError if it cannot start."""
+    logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    folder = DataFolder.claim(settings.data_dir)
+    try:
+        listener = _listen(settings.host, settings.port)
+        config = uvicorn.Config(
+            build_app(settings, open_context(settings, folder)),
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            log_level=max(logging.getLevelName(settings.log.level.upper()), logging.WARNING),
+            server_header=False,
+            timeout_graceful_shutdown=settings.limits.shutdown_seconds,
+        )
+        _Server(config, settings.data_dir).run([listener])
+    finally:
+        folder.release()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --host and --port"
+        ) from None

@@ -1,0 +1,77 @@
+"""The `steelyard` command: a server, and the records of any server."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from steelyard import __version__
+from steelyard.cli.errors import EXIT_CODES
+from steelyard.cli.models import MODELS
+from steelyard.cli.projects import PROJECTS
+from steelyard.cli.prompts import PROMPTS
+from steelyard.cli.server import serve, settings_app
+from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember
+from steelyard.cli.verbs import commands
+from steelyard.cli.workspaces import WORKSPACES
+
+# The backspace tells the help to keep the lines of this paragraph.
+_EPILOG = "\n".join(["\b", "Exit codes:", *(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())])
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="steelyard",
+        help="Steelyard, a self-hosted model registry: run a server, read and write the records of one.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        # Plain help: panels cut long option names where the terminal is narrow or is a pipe.
+        rich_markup_mode=None,
+        # A traceback with local variables would print keys.
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(_root)
+    app.command("serve")(guarded(serve))
+    for resource in (MODELS, PROMPTS, PROJECTS, WORKSPACES):
+        app.add_typer(commands(resource, _EPILOG))
+    app.add_typer(settings_app)
+    app.command("version")(_version)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; it ends the process with one of the exit codes in `docs/cli.md`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end the command.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    build()(args=arguments, prog_name="steelyard", obj=Given())
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _version()
+        raise typer.Exit
+
+
+def _version() -> None:
+    """Print the version."""
+    typer.echo(f"steelyard {__version__}")
+
+
+def _root(
+    context: typer.Context,
+    *,
+    url: Url = None,
+    workspace: Workspace = None,
+    token: Token = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    del version
+    remember(context, url=url, workspace=workspace, token=token, json=json, quiet=quiet)

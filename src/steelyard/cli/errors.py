@@ -1,0 +1,101 @@
+"""What can go wrong in the command line, as one tree; each class knows the exit code that scripts see.
+
+CliError                 1   unexpected: the server failed, or what answers is no such server
+├── UsageError           2   the command line itself is wrong
+├── CannotStart          3   the server cannot start, or nobody answers at the address
+└── Refused              by status: 4, 5, 6, 7 or 1
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "unexpected, or the server failed",
+    2: "the command line is wrong",
+    3: "the server cannot start, or cannot be reached",
+    4: "the server refused the input (400, 413, 415, 422)",
+    5: "not found (404)",
+    6: "conflict (409, 412)",
+    7: "not allowed (401, 403)",
+}
+_BY_STATUS = {400: 4, 413: 4, 415: 4, 422: 4, 404: 5, 409: 6, 412: 6, 401: 7, 403: 7}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control characters made visible: a record must not drive the terminal."""
+    return _CONTROL.sub(lambda found: _visible(found[0]), text)
+
+
+def _visible(character: str) -> str:
+    return " " if character in "\r\n\t" else f"\\x{ord(character):02x}"
+
+
+class CliError(Exception):
+    """Something that ends the command, in one line for a person."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = printable(message)
+
+    @property
+    def status(self) -> int:
+        """The exit code of this one error."""
+        return self.exit_code
+
+
+class UsageError(CliError):
+    exit_code = 2
+
+
+class CannotStart(CliError):
+    exit_code = 3
+
+
+class Refused(CliError):
+    """The server's answer with a status of 400 or more."""
+
+    def __init__(self, http_status: int, body: Any, headers: Mapping[str, str]) -> None:
+        super().__init__(_sentence(http_status, body, headers))
+        self.http_status = http_status
+
+    @property
+    def status(self) -> int:
+        """The exit code that stands for the HTTP status."""
+        return _BY_STATUS.get(self.http_status, self.exit_code)
+
+
+def _sentence(status: int, body: Any, headers: Mapping[str, str]) -> str:
+    detail = body.get("detail") if isinstance(body, dict) else None
+    code = body.get("code") if isinstance(body, dict) else None
+    text = _detail(detail) or "the server gave no reason"
+    label = f"{status} {code}" if isinstance(code, str) else str(status)
+    text = f"{text} ({label})"
+    if status == 412 and headers.get("etag"):
+        text += f"; its ETag is now {headers['etag']}"
+    if status == 401:
+        text += "; give a key with --token or STEELYARD_TOKEN"
+    if status >= 500 and headers.get("x-request-id"):
+        text += f"; the server's log has it as {headers['x-request-id']}"
+    return text
+
+
+def _detail(detail: Any) -> str:
+    if isinstance(detail, str):
+        return detail
+    if isinstance(detail, list):
+        return "; ".join(_fault(item) for item in detail if isinstance(item, dict))
+    return ""
+
+
+def _fault(item: Mapping[str, Any]) -> str:
+    location = item.get("loc")
+    parts = [str(part) for part in location] if isinstance(location, list) else []
+    # The first part says which half of the request it is; the options of a command have no halves.
+    field = ".".join(parts[1:]) if len(parts) > 1 else "".join(parts)
+    message = str(item.get("msg") or item.get("type") or "not accepted")
+    return f"{field}: {message}" if field else message

@@ -1,0 +1,168 @@
+"""What a command prints: JSON for programs, tables for people, notes on stderr.
+
+rich is imported where a table is drawn, and nowhere before.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from steelyard.cli.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Wide enough that nothing is ever cut where no terminal gives a width.
+_PIPE_WIDTH = 100_000
+_CHANGE_LENGTH = 60
+# A terminal obeys these even inside a JSON string.
+_HIDDEN = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+# These move with every write, and say nothing about what changed.
+_MOVING = frozenset({"updated_at", "updated_by", "revision"})
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a command's result goes, in the form that the caller asked for."""
+
+    json: bool
+    quiet: bool
+
+    def note(self, text: str) -> None:
+        """A line for the person at the terminal, on stderr, unless `--quiet`."""
+        if not self.quiet:
+            typer.echo(printable(text), err=True)
+
+    def line(self, text: str) -> None:
+        """A line of the result that only a person needs."""
+        if not self.quiet and not self.json:
+            typer.echo(printable(text))
+
+    def value(self, value: Any) -> None:
+        """Any value as JSON."""
+        ascii_only = "utf" not in (getattr(sys.stdout, "encoding", "") or "").lower()
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only).translate(_HIDDEN))
+
+    def records(self, records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+        """A list: an array, a table, or with `--quiet` one name a line."""
+        if self.json:
+            self.value(records)
+        elif self.quiet:
+            for record in records:
+                typer.echo(printable(str(record.get("name", ""))))
+        elif records:
+            _table(columns, ([_cell(column, record.get(column)) for column in columns] for record in records))
+
+    def record(self, record: Mapping[str, Any], extra: Mapping[str, str | None]) -> None:
+        """One record: an object, or its fields in two columns, those without a value left out."""
+        if self.json:
+            self.value(record)
+        elif not self.quiet:
+            rows = [*record.items(), *extra.items()]
+            _pairs([(key, _block(value)) for key, value in rows if value not in (None, "", [], {})])
+
+    def changes(self, title: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Which fields a write changed, from what to what."""
+        keys = [key for key in {**before, **after} if key not in _MOVING]
+        changed = [key for key in keys if before.get(key) != after.get(key)]
+        self.line(f"{title} updated" if changed else f"{title}: nothing changed")
+        for key in changed:
+            self.line(f"  {key}: {_short(before.get(key))} -> {_short(after.get(key))}")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table of texts."""
+        _table(columns, rows)
+
+
+def progress(quiet: bool) -> Callable[[int, int | None], None]:
+    """A function that shows how far a long list is, on stderr, when a person looks at it."""
+    shown = not quiet and sys.stderr.isatty()
+
+    def show(done: int, total: int | None) -> None:
+        if shown:
+            # Carriage return and "erase the line": the next one takes its place, and the last leaves nothing.
+            sys.stderr.write(f"\r\x1b[K{done:,} of {total:,} read" if total else "\r\x1b[K")
+            sys.stderr.flush()
+
+    return show
+
+
+def _console() -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
+    terminal = sys.stdout.isatty()
+    return Console(
+        file=sys.stdout,
+        width=None if terminal else _PIPE_WIDTH,
+        # Text is shown as it is: a description with [brackets] is not markup.
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for column in columns:
+        # A name is what the next command needs: it wraps, the others give way.
+        whole = column in {"name", "setting"}
+        table.add_column(
+            column.replace("_", " ").upper(), overflow="fold" if whole else "ellipsis", no_wrap=not whole
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    _print(table)
+
+
+def _pairs(rows: Sequence[tuple[str, str]]) -> None:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in rows:
+        table.add_row(Text(printable(key)), Text(value))
+    _print(table)
+
+
+def _print(table: Any) -> None:
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        # The padding of the last column is of no use in a file.
+        typer.echo(line.rstrip())
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return printable(", ".join(item if isinstance(item, str) else json.dumps(item) for item in value))
+    if isinstance(value, str):
+        return printable(value[:19].replace("T", " ") if column.endswith("_at") else value)
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def _block(value: Any) -> str:
+    """A value over as many lines as it needs."""
+    if isinstance(value, str):
+        return "\n".join(printable(line) for line in value.splitlines())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(value, indent=2, ensure_ascii=False).translate(_HIDDEN)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False).translate(_HIDDEN)
+    return text if len(text) <= _CHANGE_LENGTH else text[: _CHANGE_LENGTH - 1] + "…"

@@ -1,0 +1,149 @@
+"""The model record: what a model is, where its weights are, what it was made from, who serves it."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from steelyard.records.filters.fields import FilterField, FilterFields
+from steelyard.records.forms import Description, Form, JsonObject
+from steelyard.records.inference import ApiEndpoint, BackendFormat, PromptData
+from steelyard.records.kinds import (
+    Kind,
+    Link,
+    ProjectName,
+    Stamped,
+    canonical_project,
+    project_links,
+    reference_fault,
+)
+from steelyard.records.names import REFERENCE_RULE, OpenName, parse_reference
+from steelyard.records.spec import FinetuningType, ModelSpec
+
+ReferenceText = Annotated[str, Field(max_length=511)]
+
+
+class ModelFields(Form):
+    """The fields that a caller may write, in the order in which they are answered."""
+
+    description: Description | None = None
+    spec: ModelSpec | None = None
+    finetuning_type: FinetuningType | None = None
+    fileset: ReferenceText | None = None
+    trust_remote_code: bool = False
+    base_model: ReferenceText | None = None
+    api_endpoint: ApiEndpoint | None = None
+    backend_format: BackendFormat | None = None
+    prompt: PromptData | None = None
+    custom_fields: JsonObject | None = None
+    ownership: JsonObject | None = None
+    model_providers: list[ReferenceText] | None = None
+    project: ProjectName | None = None
+
+
+class CreateModelEntityRequest(ModelFields):
+    """A new model."""
+
+    name: OpenName
+
+
+class UpdateModelEntityRequest(ModelFields):
+    """A change of a model: a field that is absent or null keeps its value, except that null clears `backend_format`."""
+
+    trust_remote_code: bool | None = None  # type: ignore[assignment]
+
+
+class AdapterSummary(BaseModel):
+    """An adapter as it stands in its model."""
+
+    name: str
+    workspace: str
+    fileset: str
+    finetuning_type: FinetuningType
+    description: Description | None = None
+    enabled: bool = True
+    model: str | None = None
+
+
+class ModelEntity(Stamped, ModelFields):
+    """A model as it is answered."""
+
+    name: OpenName
+    workspace: OpenName
+    adapters: list[AdapterSummary] | None = []
+    custom_fields: JsonObject = {}
+    model_providers: list[str] = []
+
+
+def model_links(fields: dict[str, Any], workspace: str) -> list[Link]:
+    """What a model refers to, by the fields as they are stored."""
+    links = project_links(fields, workspace)
+    for field, target_kind in (("fileset", "fileset"), ("base_model", "model")):
+        target = parse_reference(fields[field], workspace) if fields[field] else None
+        if target:
+            links.append(Link(field, target_kind, target))
+    for text in fields["model_providers"]:
+        provider = parse_reference(text, workspace)
+        if provider:
+            links.append(Link("model_providers", "model-provider", provider))
+    return links
+
+
+def canonical_model(values: dict[str, Any], workspace: str, name: str) -> dict[str, Any]:
+    """`values` with references as `workspace/name` and defaults for null. Raises InvalidInput for a bad reference.
+
+    `values` are the fields that a caller has set, in their stored form; what is not there is left alone.
+    """
+    canonical = dict(canonical_project(values, workspace, name))
+    if base := values.get("base_model"):
+        canonical["base_model"] = _reference(base, workspace, ("body", "base_model"))
+        if canonical["base_model"] == f"{workspace}/{name}":
+            raise reference_fault(("body", "base_model"), "a model cannot be its own base model")
+    if providers := values.get("model_providers"):
+        places = [("body", "model_providers", index) for index in range(len(providers))]
+        found = [_reference(text, workspace, place) for text, place in zip(providers, places, strict=True)]
+        for index, text in enumerate(found):
+            if text in found[:index]:
+                raise reference_fault(places[index], f"{text!r} stands twice in the list")
+        canonical["model_providers"] = found
+    return canonical
+
+
+def _reference(text: str, workspace: str, place: tuple[str | int, ...]) -> str:
+    reference = parse_reference(text, workspace)
+    if reference is None:
+        raise reference_fault(place, REFERENCE_RULE)
+    return str(reference)
+
+
+MODEL = Kind(
+    name="model",
+    title="Model",
+    id_prefix="model",
+    create=CreateModelEntityRequest,
+    update=UpdateModelEntityRequest,
+    answer=ModelEntity,
+    order=tuple(ModelFields.model_fields),
+    defaults={"trust_remote_code": False, "custom_fields": {}, "model_providers": []},
+    null_clears=frozenset({"backend_format"}),
+    empty_clears=frozenset({"base_model", "project"}),
+    read_only=("id", "name", "workspace", "created_at", "updated_at", "revision", "adapters"),
+    secrets=("api_endpoint.api_key",),
+    contents=("spec.linear_layers",),
+    structs=frozenset({"spec", "api_endpoint"}),
+    canonical=canonical_model,
+    links=model_links,
+    filters=FilterFields(
+        kind="model",
+        fields=(
+            FilterField.text("description"),
+            FilterField.enum("finetuning_type", tuple(FinetuningType)),
+            FilterField.reference("fileset"),
+            FilterField.reference("base_model"),
+            FilterField.presence("prompt"),
+            FilterField.relation("adapters", "adapter", (FilterField.enum("finetuning_type", tuple(FinetuningType)),)),
+            FilterField.flag("trust_remote_code"),
+            FilterField.enum("backend_format", tuple(BackendFormat)),
+        ),
+        secret_paths=("api_endpoint.api_key",),
+    ),
+)

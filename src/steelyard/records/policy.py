@@ -1,0 +1,39 @@
+"""What configuration allows, as pure functions over values. Who may ask is decided elsewhere (`auth/`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.errors import Forbidden
+from steelyard.records.forms import UnknownFields
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that decide about records."""
+
+    unknown_fields: UnknownFields = "refuse"
+    strict_references: bool = False
+    protect_references: bool = False
+    allow_trust_remote_code: bool = True
+    allow_tool_call_plugin: bool = False
+
+
+def check_trust(policy: Policy, values: Mapping[str, Any]) -> None:
+    """Raises Forbidden if `values`, the fields that a caller sets on a model, ask for code that policy does not allow.
+
+    Taking trust back is always allowed.
+    """
+    if values.get("trust_remote_code") and not policy.allow_trust_remote_code:
+        raise Forbidden(
+            "trust_remote_code is switched off on this server (setting models.trust_remote_code.enabled)",
+            field="trust_remote_code",
+        )
+    spec = values.get("spec") or {}
+    tool_calls = spec.get("tool_call_config") or {}
+    if tool_calls.get("tool_call_plugin") and not policy.allow_tool_call_plugin:
+        raise Forbidden(
+            "spec.tool_call_config.tool_call_plugin is code, and switched off on this server "
+            "(setting models.tool_call_plugin.enabled)",
+            field="spec.tool_call_config.tool_call_plugin",
+        )

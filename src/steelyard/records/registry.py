@@ -1,0 +1,11 @@
+"""Every kind of record, by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from steelyard.records.kinds import Kind
+from steelyard.records.models import MODEL
+from steelyard.records.prompts import PROMPT
+from steelyard.records.workspaces import PROJECT, WORKSPACE
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT)})

@@ -1,0 +1,106 @@
+"""The store on SQLite: a file in the data folder, one writer, a reader on the event loop and some beside it."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from steelyard.errors import StartupError
+from steelyard.store.filters import register_functions
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.sqlite_transaction import SqliteReadTransaction
+from steelyard.store.sqlite_writer import SqliteWriter, finish
+from steelyard.store.statements import load_migrations, load_statements
+
+T = TypeVar("T")
+
+_OLDEST_SQLITE = (3, 38, 0)  # STRICT tables, and JSON that is always there
+
+
+class SqliteStore:
+    """Records in one SQLite file. Made by `open_store`."""
+
+    def __init__(self, path: Path, readers: int) -> None:
+        self._statements = load_statements()
+        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements)
+        # Reads of a few records take microseconds: less than the way to a thread and back.
+        self._near = _connect(path, read_only=True)
+        self._near_transaction = SqliteReadTransaction(self._near, self._statements)
+        self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        for _ in range(readers):
+            self._pool.put(_connect(path, read_only=True))
+        self._threads = ThreadPoolExecutor(readers, thread_name_prefix="steelyard-read")
+        self._readers = readers
+
+    async def read(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
+        return await action(self._near_transaction)
+
+    async def scan(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, action)
+
+    def _scan(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
+        connection = self._pool.get()
+        try:
+            connection.execute("BEGIN")
+            try:
+                return finish(action(SqliteReadTransaction(connection, self._statements)))
+            finally:
+                connection.execute("ROLLBACK")
+        finally:
+            self._pool.put(connection)
+
+    async def write(self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = False) -> T:
+        return await self._writer.write(action, heavy=heavy)
+
+    async def ready(self) -> bool:
+        return bool(self._near.execute("SELECT 1").fetchone())
+
+    async def close(self) -> None:
+        await self._writer.close()
+        self._threads.shutdown()
+        self._near.close()
+        for _ in range(self._readers):
+            self._pool.get().close()
+
+
+def open_store(path: Path, readers: int) -> SqliteStore:
+    """The store in the file `path`, made or brought up to date first. Raises StartupError."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        oldest = ".".join(map(str, _OLDEST_SQLITE))
+        raise StartupError(f"this Python has SQLite {sqlite3.sqlite_version}; Steelyard needs {oldest} or newer")
+    try:
+        _migrate(path)
+        return SqliteStore(path, readers)
+    except sqlite3.DatabaseError as error:
+        raise StartupError(f"the database {path} cannot be opened: {error}") from error
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("PRAGMA journal_mode = WAL")
+    # FULL: a commit is on the disk before it is answered, also when the power fails.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA busy_timeout = 5000")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    register_functions(connection)
+    return connection
+
+
+def _migrate(path: Path) -> None:
+    """Runs the migrations that the database has not seen, each in a transaction of its own."""
+    connection = _connect(path, read_only=False)
+    try:
+        seen = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        migrations = load_migrations()
+        if seen > migrations[-1][0]:
+            raise StartupError(f"the database {path} was made by a newer Steelyard; use that one, or another folder")
+        for number, text in migrations:
+            if number > seen:
+                connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;")
+    finally:
+        connection.close()

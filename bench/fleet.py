@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import contestants, peer
 from bench.load import create_models, fetch
-from bench.plan import MIDDLE, Side, Step
+from bench.plan import MIDDLE, Side, Step, place_of
 from bench.records import MODELS_PATH
 from bench.server import Recipe, Server
 
@@ -22,8 +22,8 @@ _RECIPES: dict[Side, Callable[[], Recipe]] = {
 class Fleet:
     """Servers by side and size (a bare ASGI server has size 0), each asleep from when it is ready.
 
-    `home` is a folder for their data; `core` is where all of them run; `peer_seconds` is how long the peer may
-    take to create models in this run, for each of its servers.
+    `home` is a folder for their data; `core` is where all of them run; `peer_seconds` is how long each
+    server of the peer may take to create models in this run.
     """
 
     def __init__(self, home: Path, core: int, peer_seconds: float) -> None:
@@ -74,8 +74,7 @@ class Fleet:
 
 def needed(steps: list[Step]) -> list[tuple[Side, int]]:
     """The servers that the steps ask for, the small ones first."""
-    found = {(step.side, 0 if step.side is Side.ASGI else step.cell.size) for step in steps}
-    return sorted(found, key=lambda place: (place[1], place[0].name))
+    return sorted({place_of(step) for step in steps}, key=lambda place: (place[1], place[0].name))
 
 
 def _kept(size: int) -> Path:

@@ -58,7 +58,7 @@ def our_install(home: Path, found: Footprint) -> None:
             shutil.copy(_ROOT / name, source / name)
     shutil.copytree(_ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(target)], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install", "-q"]
+    pip = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install", "-qq"]
     subprocess.run([*pip, "--disable-pip-version-check", str(source)], check=True)
     found.direct = _direct_dependencies()
     found.installed, found.packages = _weigh(target)

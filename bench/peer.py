@@ -45,7 +45,7 @@ def install() -> None:
     if Path(uv).exists():
         command = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), REQUIREMENT]
     else:
-        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", REQUIREMENT]
+        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", REQUIREMENT]
     subprocess.run(command, check=True)
     done.write_text(REQUIREMENT)
 
@@ -59,7 +59,8 @@ def recipe() -> Recipe:
         return [program, *services, "--host", "127.0.0.1", "--port", str(port), "--instance", f"bench-{port}"]
 
     def environment(data: Path, _models: int) -> dict[str, str]:
-        folders = {f"XDG_{kind}_HOME": str(data / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+        kinds = ("CONFIG", "DATA", "STATE", "CACHE")
+        folders = {f"XDG_{kind}_HOME": str(data / kind.lower()) for kind in kinds}
         return {**folders, "HOME": str(data), "NMP_AUTH_ENABLED": "false"}
 
     return Recipe("peer", command, environment)
@@ -68,8 +69,8 @@ def recipe() -> Recipe:
 def loaded_data() -> Path:
     """Where a peer's data folder with models in it is kept between runs.
 
-    It creates some twenty models a second, so that each run adds to the last one's as many as its time allows.
-    The folder's name changes with the version and with the models.
+    It creates some twenty models a second, so that each run adds as many as its time allows to what the last
+    one has left. The folder's name changes with the version and with the models.
     """
     version = hashlib.sha256(json.dumps([REQUIREMENT, model(1), model(2)]).encode()).hexdigest()[:12]
     return cache_folder() / f"peer-data-{version}"

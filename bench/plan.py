@@ -40,6 +40,11 @@ class Step:
     seconds: int
 
 
+def place_of(step: Step) -> tuple[Side, int]:
+    """Which server a step needs: its side, and its size, which is 0 for one that holds no models."""
+    return step.side, 0 if step.side is Side.ASGI else step.cell.size
+
+
 # What the required figures are made of.
 GET_64 = Cell("get", LARGE, 64)
 GET_1_SMALL, GET_1_LARGE = Cell("get", SMALL, 1), Cell("get", LARGE, 1)

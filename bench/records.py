@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from math import gcd
 from urllib.parse import quote
 
 MODELS_PATH = "/apis/models/v2/workspaces/default/models"
@@ -24,12 +25,13 @@ def name_of(number: int) -> str:
 def model(number: int) -> dict[str, object]:
     """The body that creates model `number`: about 900 bytes of JSON, without linear_layers."""
     family, checkpoint, layers, hidden, heads, kv_heads, ffn, vocabulary, parameters = _FAMILIES[number % 4]
+    team = f"team-{number % 17}"
     return {
         "name": name_of(number),
-        "description": f"{checkpoint} tuned on tickets of team {number % 17}, run {number}, kept after evaluation.",
+        "description": f"{checkpoint} tuned on tickets of {team}, run {number}, kept after evaluation.",
         "base_model": f"default/base-{number % _BASE_MODELS}",
         "finetuning_type": _FINETUNING_TYPES[number // 4 % 4],
-        "custom_fields": {"team": f"team-{number % 17}", "stage": "candidate", "run": number, "score": number / 1e5},
+        "custom_fields": {"team": team, "stage": "candidate", "run": number, "score": number / 1e5},
         "ownership": {"owner": f"person-{number % 23}@example.com", "cost_center": f"cc-{number % 7}"},
         "spec": {
             "checkpoint_model_name": checkpoint,
@@ -89,7 +91,7 @@ def answer(number: int) -> dict[str, object]:
 
 
 def paths(operation: str, models: int) -> list[str]:
-    """The paths that one run of `operation` goes through in turn, on a registry that holds `models` models."""
+    """The paths that one run of `operation` goes through in turn, on a registry that holds `models`."""
     if operation in ("get", "patch"):
         return [f"{MODELS_PATH}/{name_of(number)}" for number in _spread(models)]
     if operation == "hot":
@@ -106,10 +108,10 @@ def create_bodies() -> Iterator[str]:
 
 
 def _spread(models: int) -> Iterator[int]:
-    """Every number below `models` once, far from its neighbours, so that a short run touches the whole table."""
-    step = 7919  # a prime: coprime to any count that it does not divide
-    while models % step == 0:
-        step += 2
+    """Every number below `models` once, neighbours far apart: a short run touches the whole table."""
+    step = 7919
+    while gcd(step, models) != 1:
+        step += 1
     return (turn * step % models for turn in range(models))
 
 
@@ -122,7 +124,7 @@ def _queries(operation: str) -> Iterator[str]:
     elif operation == "type":
         yield from (f"filter%5Bfinetuning_type%5D={kind}" for kind in _FINETUNING_TYPES)
     elif operation == "base":
-        yield from (f"filter%5Bbase_model%5D={quote(f'default/base-{base}', safe='')}" for base in range(_BASE_MODELS))
+        yield from (f"filter%5Bbase_model%5D=default%2Fbase-{base}" for base in range(_BASE_MODELS))
     elif operation == "text":
         for part in range(0, 100, 3):
             yield "filter=" + quote(f'name~"m-{part:04d}" AND finetuning_type:"lora"', safe="")

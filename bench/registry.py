@@ -97,7 +97,7 @@ class Benchmark:
 
     def _notes(self, fleet: Fleet, seconds: float) -> list[str]:
         kind = "the quick run" if self._quick else "the full run"
-        notes = [f"{self._rounds} rounds, {seconds / 60:.0f} minutes, {kind}."]
+        notes = [f"Rounds: {self._rounds}; minutes: {seconds / 60:.0f}; {kind}."]
         if self._peer:
             notes.append(f"The peer: {peer.REQUIREMENT}, its core services, without controllers, auth off.")
         for (side, size), server in fleet.servers.items():

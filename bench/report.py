@@ -13,12 +13,12 @@ from importlib.metadata import version
 from bench.footprint import Footprint
 from bench.plan import Cell, Side
 from bench.required import MB, MIB, Figure
-from bench.results import Results, Spread, spread
+from bench.results import Results, Spread, rate_of, spread
 from bench.wrk import Sample
 
 Table = list[list[str]]
 
-_OPERATIONS = {
+_TITLES = {
     "get": "GET one model",
     "patch": "PATCH, spread over all models",
     "hot": "PATCH, all clients on one model",
@@ -59,8 +59,13 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
     def _tables(self) -> list[tuple[str, Table]]:
-        tables = [("Speed", _speed(self.results)), ("Footprint", _footprint(self.ours, self.peer))]
-        return [*tables, ("Required figures", _required(self.required))]
+        tables = [
+            ("Speed", _speed(self.results)),
+            ("Footprint", _footprint(self.ours, self.peer)),
+            ("Required figures", _required(self.required)),
+        ]
+        # --only leaves some of them without a figure
+        return [(title, table) for title, table in tables if any(any(row[1:]) for row in table[1:])]
 
     def _notes(self) -> list[str]:
         versions = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "httptools"))
@@ -69,18 +74,19 @@ class Report:
             "Every server on one core, wrk on another; one server awake at a time; all in one run.",
             "Speeds: median over the rounds; p50 and p99 in milliseconds. "
             "Ratios: median of the ratios per round (least..greatest).",
+            "The peer is measured for longer, and with the requests under way at the end counted in part.",
             *self.notes,
         ]
 
 
 def _speed(results: Results) -> Table:
-    heading = ["operation", "models", "clients", "Steelyard/s", "p50", "p99", "peer/s", "peer p50", "peer failed"]
-    rows = [[*heading, "to the peer", "limit/s", "to the limit"]]
+    heading = ["operation", "models", "clients", "Steelyard/s", "p50", "p99"]
+    rows = [[*heading, "peer/s", "peer p50", "peer failed", "to the peer", "limit/s", "to the limit"]]
     for cell in results.cells():
         limit = _LIMITS.get(cell.operation)
         rows.append(
             [
-                _OPERATIONS[cell.operation],
+                _TITLES[cell.operation],
                 f"{cell.size:,}",
                 str(cell.clients),
                 *_side(results, cell, Side.OURS),
@@ -96,7 +102,7 @@ def _speed(results: Results) -> Table:
 
 
 def _side(results: Results, cell: Cell, side: Side) -> list[str]:
-    rate = _median(results, cell, side, lambda sample: sample.rate)
+    rate = _median(results, cell, side, rate_of(side))
     return [rate, _median(results, cell, side, lambda sample: sample.p50_ms)]
 
 
@@ -114,7 +120,7 @@ def _ratio(found: Spread | None, times: float, unit: str) -> str:
     if found is None:
         return ""
     middle = f"{number(found.median * times)}{unit}"
-    if found.rounds == 1:
+    if found.low == found.high:
         return middle
     return f"{middle} ({number(found.low * times)}..{number(found.high * times)})"
 

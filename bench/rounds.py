@@ -7,9 +7,9 @@ from itertools import count
 from pathlib import Path
 
 from bench.load import LoadError, fetch
-from bench.plan import Cell, Side, Step
+from bench.plan import Cell, Side, Step, place_of
 from bench.records import create_bodies, paths
-from bench.results import Results
+from bench.results import Results, rate_of
 from bench.server import Server
 from bench.wrk import run_wrk
 
@@ -44,14 +44,14 @@ class Rounds:
         Each round begins with Steelyard as it was loaded: what the round before has written is taken back.
         """
         results = Results()
-        for server in self._servers.values():
-            server.freeze()
+        for each in self._servers.values():
+            each.freeze()
         for turn in range(rounds):
             print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
             if turn > 0:
                 self._restore()
             for step in steps:
-                server = self._servers.get((step.side, 0 if step.side is Side.ASGI else step.cell.size))
+                server = self._servers.get(place_of(step))
                 if turn < step.rounds and server is not None:
                     measure = partial(self._measure, step, server, turn, results)
                     self._attempt(f"{step.cell.key}, {step.side.value}", measure)
@@ -69,14 +69,12 @@ class Rounds:
             self._check(step, server, lines[0])
             script = _SCRIPTS.get(cell.operation, "get")
             arguments = [str(requests), f"{next(self._tags)}"]
-            sample = run_wrk(
-                server.url, script, arguments, clients=cell.clients, seconds=step.seconds, core=self._core
-            )
+            sample = run_wrk(server.url, script, arguments, clients=cell.clients, seconds=step.seconds, core=self._core)
             server.settle()
         finally:
             server.freeze()
         results.add(cell, step.side, turn, sample)
-        print(f"  {cell.key} {step.side.value}: {sample.rate:,.1f}/s", file=sys.stderr, flush=True)
+        print(f"  {cell.key} {step.side.value}: {rate_of(step.side)(sample):,.1f}/s", file=sys.stderr, flush=True)
         if cell.operation == "create" and step.side is Side.OURS:
             server.restore_snapshot()
             server.freeze()

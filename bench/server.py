@@ -24,7 +24,8 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to start one kind of server. `command` and `environment` get the port, the folder and the models."""
+    """How to start one kind of server: `command` gets the port and the data folder, `environment` the data
+    folder and how many models to hold from the start."""
 
     name: str
     command: Callable[[int, Path], list[str]]
@@ -64,7 +65,12 @@ class Server:
         begun = time.perf_counter()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - begun > START_LIMIT_S:

@@ -20,6 +20,7 @@ class WrkError(Exception):
 class Sample:
     """One run: counts, seconds and milliseconds. Latencies are of all answers, also of refusals."""
 
+    clients: int
     answers: int
     refusals: int
     socket_errors: int
@@ -32,6 +33,18 @@ class Sample:
     def rate(self) -> float:
         """Answers a second that were not errors."""
         return (self.answers - self.refusals) / self.seconds
+
+    @property
+    def generous_rate(self) -> float:
+        """The rate, or what it would be if the requests under way at the end had been counted in part.
+
+        With N clients that always wait, N over the mean latency is the rate of a long run (Little's law). It
+        differs where a run is only a few latencies long, and would wrong a slow server.
+        """
+        if self.answers == 0:
+            return 0.0
+        good = (self.answers - self.refusals) / self.answers
+        return max(self.rate, good * self.clients / (self.mean_ms / 1e3))
 
     @property
     def failures(self) -> int:
@@ -62,12 +75,13 @@ def run_wrk(url: str, script: str, arguments: list[str], *, clients: int, second
     done = subprocess.run(command, cwd=_SCRIPTS, capture_output=True, text=True, timeout=seconds + 90, check=False)
     for line in done.stdout.splitlines():
         if line.startswith(_MARK):
-            return _sample(json.loads(line.removeprefix(_MARK)))
+            return _sample(clients, json.loads(line.removeprefix(_MARK)))
     raise WrkError(f"wrk printed no result: {(done.stderr or done.stdout).strip()[-300:]}")
 
 
-def _sample(raw: dict[str, float]) -> Sample:
+def _sample(clients: int, raw: dict[str, float]) -> Sample:
     return Sample(
+        clients=clients,
         answers=int(raw["requests"]),
         refusals=int(raw["status_errors"]),
         socket_errors=int(raw["socket_errors"]),

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from time import time
 from uuid import uuid4
@@ -26,7 +26,7 @@ from steelyard.api.metrics import Metrics
 from steelyard.api.openapi import build_openapi
 from steelyard.auth.vault import Vault, load_master_key
 from steelyard.errors import StartupError, SteelyardError
-from steelyard.records.identity import record_id, timestamp
+from steelyard.records.identity import record_id, rising_clock
 from steelyard.records.policy import Policy
 from steelyard.settings import Settings
 from steelyard.store.data_folder import DataFolder
@@ -95,18 +95,6 @@ def policy_of(settings: Settings) -> Policy:
         allow_trust_remote_code=settings.models.trust_remote_code.enabled,
         allow_tool_call_plugin=settings.models.tool_call_plugin.enabled,
     )
-
-
-def rising_clock(seconds: Callable[[], float]) -> Callable[[], str]:
-    """A clock of timestamps that never stands still or goes back, so that the order of changes can be told."""
-    last = 0
-
-    def now() -> str:
-        nonlocal last
-        last = max(last + 1, int(seconds() * 1_000_000))
-        return timestamp(last // 1_000_000, last % 1_000_000)
-
-    return now
 
 
 class _Server(uvicorn.Server):

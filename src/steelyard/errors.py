@@ -27,7 +27,7 @@ stand here, so that no other place repeats them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class InvalidInput(SteelyardError):
         self.faults = tuple(faults)
 
     @classmethod
-    def of(cls, location: tuple[str | int, ...], type: str, message: str) -> "InvalidInput":
+    def of(cls, location: tuple[str | int, ...], type: str, message: str) -> Self:
         """An error with a single fault, whose value is not echoed."""
         return cls([Fault(location, type, message)])
 

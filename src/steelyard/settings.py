@@ -4,12 +4,11 @@ A value is taken from the first of these that has it. `Settings(...)` by itself 
 arguments, so that a test or another program gets what it wrote; `load_settings` is the command line's way in.
 """
 
-import binascii
 import difflib
 import json
 import re
 import tomllib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +55,15 @@ def _folder(value: Path) -> Path:
 
 
 def _key(value: SecretStr) -> SecretStr:
-    _decode_key(value)
-    return value
-
-
-def _decode_key(value: SecretStr) -> bytes:
+    # Both alphabets, and padding or none, are in use; one form goes on from here.
     text = value.get_secret_value().strip().replace("-", "+").replace("_", "/")
     try:
         key = b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ValueError("not base64") from None
     if len(key) != 32:
         raise ValueError("not 32 bytes")
-    return key
+    return SecretStr(b64encode(key).decode())
 
 
 Whole = Annotated[int, BeforeValidator(_not_bool)]
@@ -171,10 +166,6 @@ class Settings(BaseSettings):
         # The environment reaches us through `load_settings` only, which says where each value came from.
         return (init_settings,)
 
-    def master_key_bytes(self) -> bytes | None:
-        """The 32 bytes of `master_key`, or None when it is unset."""
-        return None if self.master_key is None else _decode_key(self.master_key)
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -228,9 +219,7 @@ def load_settings(flags: Mapping[str, Any], *, config: Path | None, environ: Map
     return resolve_settings(flags, config=config, environ=environ).settings
 
 
-def resolve_settings(
-    flags: Mapping[str, Any], *, config: Path | None, environ: Mapping[str, str]
-) -> Resolved:
+def resolve_settings(flags: Mapping[str, Any], *, config: Path | None, environ: Mapping[str, str]) -> Resolved:
     """Like `load_settings`, and says where each value came from."""
     known = {setting.key: setting for setting in all_settings()}
     # In rising order: a later one replaces what an earlier one gave.
@@ -312,9 +301,7 @@ def _from_flags(flags: Mapping[str, Any], known: Mapping[str, Setting]) -> Itera
             yield _Given(key, value, "the command line")
 
 
-def _leaves(
-    tree: Mapping[str, Any], known: Mapping[str, Setting], prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
+def _leaves(tree: Mapping[str, Any], known: Mapping[str, Setting], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
         key = prefix + name
         section = any(other.startswith(f"{key}.") for other in known)
@@ -340,13 +327,13 @@ def _nearest(name: str, valid: Iterable[str], separator: str) -> str:
     inside = [other for other in names if other.startswith(name + separator)]
     if inside:
         return f"; it is a group: {', '.join(inside)}"
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else "; `steelyard settings docs` lists them all"
+    # The prefix, which every variable has, would make all of them look alike.
+    bare = {other.removeprefix(PREFIX): other for other in names}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    return f"; did you mean {bare[close[0]]}?" if close else "; `steelyard settings docs` lists them all"
 
 
-def _fault(
-    location: tuple[int | str, ...], values: Mapping[str, _Given], known: Mapping[str, Setting]
-) -> str:
+def _fault(location: tuple[int | str, ...], values: Mapping[str, _Given], known: Mapping[str, Setting]) -> str:
     # A union adds the name of its branch to the location, which is no part of the key.
     parts = [str(part) for part in location]
     key = next(key for end in range(len(parts), 0, -1) if (key := ".".join(parts[:end])) in known)

@@ -41,10 +41,14 @@ def seal_secrets(kind: Kind, vault: Sealer, record_id: str, old: Fields, new: Fi
 def _kept(path: str, token: str | None, before: Fields, holder: Fields) -> str:
     place = ("body", *split_path(path))
     if not token:
-        raise InvalidInput.of((*place[:-1], f"{place[-1]}_set"), "read_only", f"no {place[-1]} is kept for this record")
+        raise InvalidInput.of(
+            (*place[:-1], f"{place[-1]}_set"), "read_only", f"no {place[-1]} is kept for this record"
+        )
     if before.get("url") != holder.get("url"):
         # Whoever may change the address must not thereby learn the key.
-        raise InvalidInput.of(place, "secret_required", f"send {place[-1]} again: it is not passed on to another url")
+        raise InvalidInput.of(
+            place, "secret_required", f"send {place[-1]} again: it is not passed on to another url"
+        )
     return token
 
 

@@ -24,13 +24,22 @@ async def create_model(
 
 
 async def update_model(
-    context: Context, caller: Caller, workspace: str, name: str, body: Any, conditions: Conditions, *, verbose: bool = False
+    context: Context,
+    caller: Caller,
+    workspace: str,
+    name: str,
+    body: Any,
+    conditions: Conditions,
+    *,
+    verbose: bool = False,
 ) -> tuple[Row, Document]:
     """Update Model: one change, applied to the record as it is then, and the record as it is stored.
 
     Raises InvalidInput, NotFound, BadReference, Forbidden, PreconditionFailed; then nothing is written.
     """
-    return await records.update(context, caller, MODEL, workspace, name, body, conditions, _rules, verbose=verbose)
+    return await records.update(
+        context, caller, MODEL, workspace, name, body, conditions, _rules, verbose=verbose
+    )
 
 
 async def delete_model(context: Context, workspace: str, name: str, conditions: Conditions) -> Deleted:
@@ -50,7 +59,9 @@ async def _rules(tx: WriteTransaction, context: Context, row: Row, fields: Field
     if context.policy.strict_references:
         await require_target(tx, "model", row.workspace, set_now.get("base_model"), ("body", "base_model"))
         for index, provider in enumerate(set_now.get("model_providers") or ()):
-            await require_target(tx, "model-provider", row.workspace, provider, ("body", "model_providers", index))
+            await require_target(
+                tx, "model-provider", row.workspace, provider, ("body", "model_providers", index)
+            )
 
 
 async def _check_ancestry(tx: WriteTransaction, row: Row, base_model: str) -> None:

@@ -48,7 +48,13 @@ async def no_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fie
 
 
 async def create(
-    context: Context, caller: Caller, kind: Kind, workspace: str, body: Any, conditions: Conditions, rules: Rules = no_rules
+    context: Context,
+    caller: Caller,
+    kind: Kind,
+    workspace: str,
+    body: Any,
+    conditions: Conditions,
+    rules: Rules = no_rules,
 ) -> tuple[Row, Document]:
     """A new record from a body. Raises InvalidInput, AlreadyExists, PreconditionFailed, and what `rules` raise."""
     name, change = read_new(kind, body, workspace, context.policy.unknown_fields)
@@ -58,18 +64,31 @@ async def create(
             await require_workspace(tx, workspace)
         conditions.check_write(await tx.find(kind.name, workspace, name))
         now = context.now()
-        row = Row(kind.name, context.new_id(kind.id_prefix), workspace, name, 1, now, now, {}, caller.name, caller.name)
+        row = Row(
+            kind.name,
+            context.new_id(kind.id_prefix),
+            workspace,
+            name,
+            1,
+            now,
+            now,
+            {},
+            caller.name,
+            caller.name,
+        )
         fields = dict(change.values)
         await rules(tx, context, row, fields)
         fields = seal_secrets(kind, context.vault, row.id, {}, fields)
-        row = replace(row, fields=await store_contents(tx, kind, fields))
+        row = row._replace(fields=await store_contents(tx, kind, fields))
         await tx.insert(row, kind.links(row.fields, workspace))
         return row, await shown(tx, kind, row, verbose=True)
 
     return await context.store.write(action)
 
 
-async def get(context: Context, kind: Kind, workspace: str, name: str, *, verbose: bool = False) -> tuple[Row, Document]:
+async def get(
+    context: Context, kind: Kind, workspace: str, name: str, *, verbose: bool = False
+) -> tuple[Row, Document]:
     """A record and how it is shown; `verbose` shows its large values too. Raises NotFound."""
 
     async def action(tx: ReadTransaction) -> tuple[Row, Document]:
@@ -145,16 +164,15 @@ async def store_change(
     changed = changed_fields(row.fields, fields)
     if not changed:
         return row
-    links = kind.links(fields, row.workspace)
-    new = replace(
-        row,
+    new = row._replace(
         revision=row.revision + 1,
         # A clock that was set back must not make a record older than it was.
         updated_at=max(context.now(), row.updated_at),
         updated_by=caller.name,
         fields=fields,
     )
-    await tx.update(new, None if links == kind.links(row.fields, row.workspace) else links)
+    relinked = not kind.link_fields.isdisjoint(changed)
+    await tx.update(new, kind.links(fields, row.workspace) if relinked else None)
     return new
 
 

@@ -70,5 +70,3 @@ async def delete_project(
             await records.store_change(tx, context, caller, KINDS[row.kind], row, {**row.fields, field: None})
 
     return await records.delete(context, PROJECT, workspace, name, conditions, release, heavy=True)
-
-

@@ -10,11 +10,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.errors import Fault, InvalidInput, InvalidParameters, MethodNotAllowed, NotFound, SteelyardError
+from steelyard.errors import (
+    Fault,
+    InvalidInput,
+    InvalidParameters,
+    MethodNotAllowed,
+    NotFound,
+    SteelyardError,
+)
 
 # Clients of this API repeat a request on 409 unless they are told not to; a conflict does not go away by itself.
 _NO_RETRY = {"x-should-retry": "false"}
-_UNEXPECTED = orjson.dumps({"detail": "An unexpected error occurred; the server's log has it.", "code": "internal_error"})
+_UNEXPECTED = orjson.dumps(
+    {"detail": "An unexpected error occurred; the server's log has it.", "code": "internal_error"}
+)
 
 
 class ErrorBody(BaseModel):
@@ -77,7 +86,9 @@ async def on_steelyard_error(request: Request, error: Exception) -> Response:
 async def on_invalid_parameters(request: Request, error: Exception) -> Response:
     """The handler of path and query values that do not fit their parameters."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    faults = [Fault(tuple(e["loc"]), e["type"], e["msg"], e["input"], _plain(e["input"])) for e in error.errors()]
+    faults = [
+        Fault(tuple(e["loc"]), e["type"], e["msg"], e["input"], _plain(e["input"])) for e in error.errors()
+    ]
     return error_response(InvalidParameters(faults), request.url.path, request.method)
 
 

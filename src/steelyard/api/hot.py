@@ -27,7 +27,9 @@ class HotRoutes:
         if scope["type"] == "http" and scope["method"] in _OPERATIONS:
             verbose = _VERBOSE.get(scope["query_string"])
             match scope["path"].split("/"):
-                case ["", "apis", "models", "v2", "workspaces", workspace, "models", name] if name and verbose is not None:
+                case ["", "apis", "models", "v2", "workspaces", workspace, "models", name] if (
+                    name and verbose is not None
+                ):
                     scope[ROUTE] = models.ITEM
                     scope["app"] = self._app
                     operation = _OPERATIONS[scope["method"]]

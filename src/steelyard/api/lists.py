@@ -80,7 +80,13 @@ class ListRequest:
 
 
 async def list_records(
-    request: Request, kind: Kind, workspace: str, wanted: ListRequest, *, verbose: bool = False, echo_filter: bool = False
+    request: Request,
+    kind: Kind,
+    workspace: str,
+    wanted: ListRequest,
+    *,
+    verbose: bool = False,
+    echo_filter: bool = False,
 ) -> Response:
     """A page of the records of `kind`. Raises BadFilter, BadCursor, InvalidParameters."""
     filter = parse_filter(request.query_params.multi_items(), kind.filters, home=workspace)
@@ -139,7 +145,9 @@ def _read_cursor(wanted: ListRequest, sort: str, mark: str) -> tuple[int, tuple[
         message = "a cursor says where its page is; leave out 'page'"
         raise InvalidParameters.of(("query", "page"), "cursor_with_page", message)
     if sort not in _CONSTANT_SORTS:
-        message = f"a walk by cursor needs a sort whose values never change: {', '.join(sorted(_CONSTANT_SORTS))}"
+        message = (
+            f"a walk by cursor needs a sort whose values never change: {', '.join(sorted(_CONSTANT_SORTS))}"
+        )
         raise InvalidParameters.of(("query", "sort"), "cursor_sort", message)
     text = wanted.cursor or ""
     try:
@@ -149,7 +157,9 @@ def _read_cursor(wanted: ListRequest, sort: str, mark: str) -> tuple[int, tuple[
     match parts:
         case [str(found), int(page), str(value), str(id)] if 1 < page < 2**31:
             if found != mark:
-                raise BadCursor("this cursor belongs to another list: send it with the same workspace, sort and filter")
+                raise BadCursor(
+                    "this cursor belongs to another list: send it with the same workspace, sort and filter"
+                )
             return page, (value, id)
         case _:
             raise BadCursor("not a cursor of this server; send 'pagination.next_cursor' as it was answered")

@@ -18,7 +18,11 @@ class Metrics:
         labels = ("method", "route", "status")
         self._requests = Counter("steelyard_requests", "Requests answered.", labels, registry=self._registry)
         self._seconds = Histogram(
-            "steelyard_request_seconds", "Time to answer.", labels[:2], buckets=_SECONDS, registry=self._registry
+            "steelyard_request_seconds",
+            "Time to answer.",
+            labels[:2],
+            buckets=_SECONDS,
+            registry=self._registry,
         )
         info = Gauge("steelyard_info", "The version that runs.", ("version",), registry=self._registry)
         info.labels(__version__).set(1)
@@ -31,7 +35,10 @@ class Metrics:
         key = (method, route, status)
         children = self._children.get(key)
         if children is None:
-            children = (self._requests.labels(method, route, str(status)), self._seconds.labels(method, route))
+            children = (
+                self._requests.labels(method, route, str(status)),
+                self._seconds.labels(method, route),
+            )
             self._children[key] = children
         children[0].inc()
         children[1].observe(seconds)

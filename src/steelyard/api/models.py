@@ -6,14 +6,25 @@ from starlette.responses import Response
 
 from steelyard.actions import models, records
 from steelyard.api import answers
-from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
+from steelyard.api.lists import (
+    Cursor,
+    FilterText,
+    ListRequest,
+    PageNumber,
+    PageSize,
+    Sort,
+    list_records,
+    page_of,
+)
 from steelyard.api.operations import DELETE, LIST, READ, WRITE, answers_of, body_of
 from steelyard.api.requests import caller_of, conditions_of, context_of, json_body
 from steelyard.records.models import MODEL, CreateModelEntityRequest, ModelEntity, UpdateModelEntityRequest
 
 ITEM = "/apis/models/v2/workspaces/{workspace}/models/{name}"
 
-router = APIRouter(prefix="/apis/models/v2/workspaces/{workspace}/models", tags=["models"], default_response_class=Response)
+router = APIRouter(
+    prefix="/apis/models/v2/workspaces/{workspace}/models", tags=["models"], default_response_class=Response
+)
 
 
 @router.get("", responses=answers_of(200, page_of(ModelEntity), LIST))
@@ -28,10 +39,17 @@ async def list_models(
     verbose: bool = False,
 ) -> Response:
     """Lists the models of a workspace, or of all of them (`-`). Null fields are left out."""
-    return await list_records(request, MODEL, workspace, ListRequest(page, page_size, sort, cursor), verbose=verbose)
+    return await list_records(
+        request, MODEL, workspace, ListRequest(page, page_size, sort, cursor), verbose=verbose
+    )
 
 
-@router.post("", status_code=201, responses=answers_of(201, ModelEntity, WRITE), openapi_extra=dict(body_of(CreateModelEntityRequest)))
+@router.post(
+    "",
+    status_code=201,
+    responses=answers_of(201, ModelEntity, WRITE),
+    openapi_extra=body_of(CreateModelEntityRequest),
+)
 async def create_model(request: Request, workspace: str) -> Response:
     """Registers a model."""
     body = await json_body(request)
@@ -49,7 +67,9 @@ async def get_model(request: Request, workspace: str, name: str, verbose: bool =
     return answers.not_modified(row) if conditions.unchanged(row) else answers.one(row, document)
 
 
-@router.patch("/{name}", responses=answers_of(200, ModelEntity, WRITE), openapi_extra=dict(body_of(UpdateModelEntityRequest)))
+@router.patch(
+    "/{name}", responses=answers_of(200, ModelEntity, WRITE), openapi_extra=body_of(UpdateModelEntityRequest)
+)
 async def update_model(request: Request, workspace: str, name: str, verbose: bool = False) -> Response:
     """Update Model: changes the fields that the body names, and answers the model as it is stored.
 
@@ -58,7 +78,13 @@ async def update_model(request: Request, workspace: str, name: str, verbose: boo
     """
     body = await json_body(request)
     row, document = await models.update_model(
-        context_of(request), caller_of(request), workspace, name, body, conditions_of(request), verbose=verbose
+        context_of(request),
+        caller_of(request),
+        workspace,
+        name,
+        body,
+        conditions_of(request),
+        verbose=verbose,
     )
     return answers.one(row, document)
 
@@ -66,4 +92,6 @@ async def update_model(request: Request, workspace: str, name: str, verbose: boo
 @router.delete("/{name}", status_code=204, responses=answers_of(204, None, DELETE))
 async def delete_model(request: Request, workspace: str, name: str) -> Response:
     """Deletes a model. The header `X-Steelyard-Dangling` counts the records that still name it."""
-    return answers.gone(await models.delete_model(context_of(request), workspace, name, conditions_of(request)))
+    return answers.gone(
+        await models.delete_model(context_of(request), workspace, name, conditions_of(request))
+    )

@@ -4,19 +4,16 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from steelyard.api.operations import BODY_KEY
-from steelyard.records.forms import Form
+from steelyard.records.registry import KINDS
 
 _REFERENCES = "#/components/schemas/{model}"
 
 
 def build_openapi(app: FastAPI) -> dict[str, Any]:
     """The document that `/openapi.json` answers."""
-    routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    extras = {route.unique_id: route.openapi_extra or {} for route in routes}
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -24,12 +21,13 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         separate_input_output_schemas=False,
     )
-    forms: list[type[Form]] = [extra[BODY_KEY] for extra in extras.values() if BODY_KEY in extra]
-    references, definitions = models_json_schema([(form, "validation") for form in forms], ref_template=_REFERENCES)
+    forms = {form.__name__: form for kind in KINDS.values() for form in (kind.create, kind.update)}
+    inputs = [(form, "validation") for form in forms.values()]
+    references, definitions = models_json_schema(inputs, ref_template=_REFERENCES)  # type: ignore[arg-type]
     document["components"]["schemas"] |= definitions.get("$defs", {})
     for operation in (operation for item in document["paths"].values() for operation in item.values()):
-        form = operation.pop(BODY_KEY, None)
-        if form is not None:
-            schema = references[form, "validation"]
+        name = operation.pop(BODY_KEY, None)
+        if name is not None:
+            schema = references[forms[name], "validation"]
             operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return document

@@ -1,6 +1,5 @@
 """What the operations of the API have in common, in code and in the OpenAPI document."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -44,6 +43,6 @@ def answers_of(
     return found
 
 
-def body_of(form: type[Form]) -> Mapping[str, Any]:
+def body_of(form: type[Form]) -> dict[str, Any]:
     """The extra of an operation whose body is read by us, and only described to the framework."""
-    return {BODY_KEY: form}
+    return {BODY_KEY: form.__name__}

@@ -6,14 +6,25 @@ from starlette.responses import Response
 
 from steelyard.actions import records, workspaces
 from steelyard.api import answers
-from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
+from steelyard.api.lists import (
+    Cursor,
+    FilterText,
+    ListRequest,
+    PageNumber,
+    PageSize,
+    Sort,
+    list_records,
+    page_of,
+)
 from steelyard.api.operations import DELETE, LIST, READ, WRITE, answers_of, body_of
 from steelyard.api.requests import caller_of, conditions_of, context_of, json_body
 from steelyard.api.workspaces import DeleteResponse
 from steelyard.records.workspaces import PROJECT, Project, ProjectInput, ProjectUpdate
 
 router = APIRouter(
-    prefix="/apis/entities/v2/workspaces/{workspace}/projects", tags=["projects"], default_response_class=Response
+    prefix="/apis/entities/v2/workspaces/{workspace}/projects",
+    tags=["projects"],
+    default_response_class=Response,
 )
 
 
@@ -33,7 +44,9 @@ async def list_projects(
     )
 
 
-@router.post("", status_code=201, responses=answers_of(201, Project, WRITE), openapi_extra=dict(body_of(ProjectInput)))
+@router.post(
+    "", status_code=201, responses=answers_of(201, Project, WRITE), openapi_extra=body_of(ProjectInput)
+)
 async def create_project(request: Request, workspace: str) -> Response:
     """Makes a project."""
     body = await json_body(request)
@@ -51,7 +64,7 @@ async def get_project(request: Request, workspace: str, name: str) -> Response:
     return answers.not_modified(row) if conditions.unchanged(row) else answers.one(row, document)
 
 
-@router.put("/{name}", responses=answers_of(200, Project, WRITE), openapi_extra=dict(body_of(ProjectUpdate)))
+@router.put("/{name}", responses=answers_of(200, Project, WRITE), openapi_extra=body_of(ProjectUpdate))
 async def update_project(request: Request, workspace: str, name: str) -> Response:
     """Replaces a project's description; an absent one is cleared."""
     body = await json_body(request)

@@ -6,12 +6,23 @@ from starlette.responses import Response
 
 from steelyard.actions import prompts, records
 from steelyard.api import answers
-from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
+from steelyard.api.lists import (
+    Cursor,
+    FilterText,
+    ListRequest,
+    PageNumber,
+    PageSize,
+    Sort,
+    list_records,
+    page_of,
+)
 from steelyard.api.operations import DELETE, LIST, READ, WRITE, answers_of, body_of
 from steelyard.api.requests import caller_of, conditions_of, context_of, json_body
 from steelyard.records.prompts import PROMPT, CreatePromptRequest, Prompt, UpdatePromptRequest
 
-router = APIRouter(prefix="/apis/models/v2/workspaces/{workspace}/prompts", tags=["prompts"], default_response_class=Response)
+router = APIRouter(
+    prefix="/apis/models/v2/workspaces/{workspace}/prompts", tags=["prompts"], default_response_class=Response
+)
 
 
 @router.get("", responses=answers_of(200, page_of(Prompt), LIST))
@@ -28,7 +39,9 @@ async def list_prompts(
     return await list_records(request, PROMPT, workspace, ListRequest(page, page_size, sort, cursor))
 
 
-@router.post("", status_code=201, responses=answers_of(201, Prompt, WRITE), openapi_extra=dict(body_of(CreatePromptRequest)))
+@router.post(
+    "", status_code=201, responses=answers_of(201, Prompt, WRITE), openapi_extra=body_of(CreatePromptRequest)
+)
 async def create_prompt(request: Request, workspace: str) -> Response:
     """Stores a prompt."""
     body = await json_body(request)
@@ -46,7 +59,7 @@ async def get_prompt(request: Request, workspace: str, name: str) -> Response:
     return answers.not_modified(row) if conditions.unchanged(row) else answers.one(row, document)
 
 
-@router.put("/{name}", responses=answers_of(200, Prompt, WRITE), openapi_extra=dict(body_of(UpdatePromptRequest)))
+@router.put("/{name}", responses=answers_of(200, Prompt, WRITE), openapi_extra=body_of(UpdatePromptRequest))
 async def update_prompt(request: Request, workspace: str, name: str) -> Response:
     """Replaces a prompt: what the body does not name gets its default, except that the project is kept."""
     body = await json_body(request)
@@ -59,4 +72,6 @@ async def update_prompt(request: Request, workspace: str, name: str) -> Response
 @router.delete("/{name}", status_code=204, responses=answers_of(204, None, DELETE))
 async def delete_prompt(request: Request, workspace: str, name: str) -> Response:
     """Deletes a prompt."""
-    return answers.gone(await records.delete(context_of(request), PROMPT, workspace, name, conditions_of(request)))
+    return answers.gone(
+        await records.delete(context_of(request), PROMPT, workspace, name, conditions_of(request))
+    )

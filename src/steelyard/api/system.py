@@ -71,7 +71,10 @@ async def health_live() -> Response:
     return answers.json({"status": "live"})
 
 
-@router.get("/health/ready", responses=answers_of(200, HealthReady, ()) | {503: {"model": HealthReady, "description": "Not ready."}})
+@router.get(
+    "/health/ready",
+    responses=answers_of(200, HealthReady, ()) | {503: {"model": HealthReady, "description": "Not ready."}},
+)
 async def health_ready(request: Request) -> Response:
     """Whether requests are answered: 503 when the database is not."""
     if await context_of(request).store.ready():
@@ -98,7 +101,9 @@ async def cluster_info() -> Response:
     return answers.json({"platform_version": __version__, "revision": f"steelyard-{__version__}"})
 
 
-@router.get("/metrics", responses={200: {"content": {"text/plain": {}}, "description": "Prometheus metrics."}})
+@router.get(
+    "/metrics", responses={200: {"content": {"text/plain": {}}, "description": "Prometheus metrics."}}
+)
 async def metrics(request: Request) -> Response:
     """The server's metrics, for Prometheus."""
     return Response(request.app.state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -9,12 +9,23 @@ from starlette.responses import Response
 
 from steelyard.actions import records, workspaces
 from steelyard.api import answers
-from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
+from steelyard.api.lists import (
+    Cursor,
+    FilterText,
+    ListRequest,
+    PageNumber,
+    PageSize,
+    Sort,
+    list_records,
+    page_of,
+)
 from steelyard.api.operations import DELETE, LIST, READ, WRITE, answers_of, body_of
 from steelyard.api.requests import caller_of, conditions_of, context_of, json_body
 from steelyard.records.workspaces import WORKSPACE, Workspace, WorkspaceInput, WorkspaceUpdate
 
-router = APIRouter(prefix="/apis/entities/v2/workspaces", tags=["workspaces"], default_response_class=Response)
+router = APIRouter(
+    prefix="/apis/entities/v2/workspaces", tags=["workspaces"], default_response_class=Response
+)
 
 WaitForRoles = Annotated[
     bool, Query(description="For clients of the platform; a role is in force here when the answer is sent.")
@@ -38,10 +49,14 @@ async def list_workspaces(
     filter: FilterText = None,
 ) -> Response:
     """Lists the workspaces."""
-    return await list_records(request, WORKSPACE, "", ListRequest(page, page_size, sort, cursor), echo_filter=True)
+    return await list_records(
+        request, WORKSPACE, "", ListRequest(page, page_size, sort, cursor), echo_filter=True
+    )
 
 
-@router.post("", status_code=201, responses=answers_of(201, Workspace, WRITE), openapi_extra=dict(body_of(WorkspaceInput)))
+@router.post(
+    "", status_code=201, responses=answers_of(201, Workspace, WRITE), openapi_extra=body_of(WorkspaceInput)
+)
 async def create_workspace(request: Request, wait_role_propagation: WaitForRoles = True) -> Response:
     """Makes a workspace."""
     body = await json_body(request)
@@ -59,7 +74,7 @@ async def get_workspace(request: Request, name: str) -> Response:
     return answers.not_modified(row) if conditions.unchanged(row) else answers.one(row, document)
 
 
-@router.put("/{name}", responses=answers_of(200, Workspace, WRITE), openapi_extra=dict(body_of(WorkspaceUpdate)))
+@router.put("/{name}", responses=answers_of(200, Workspace, WRITE), openapi_extra=body_of(WorkspaceUpdate))
 async def update_workspace(request: Request, name: str) -> Response:
     """Changes a workspace's description; an absent or null one is kept."""
     body = await json_body(request)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from steelyard.cli.errors import CannotStart, CliError, Refused, UsageError
+from steelyard.cli.errors import CliError, RefusedError, StartError, UsageError
 
 if TYPE_CHECKING:
     # httpx takes a third of a second to import; `--help` and `serve` do without it.
@@ -54,9 +54,7 @@ class Client:
     Raises `UsageError` for an address or a token that cannot be used.
     """
 
-    def __init__(
-        self, url: str, *, token: str | None = None, transport: "httpx.BaseTransport | None" = None
-    ) -> None:
+    def __init__(self, url: str, *, token: str | None = None, transport: "httpx.BaseTransport | None" = None) -> None:
         import httpx  # noqa: PLC0415
 
         self._url = _address(url)
@@ -85,7 +83,7 @@ class Client:
     ) -> Answer:
         """Send one request, without following redirects and without trying again.
 
-        Raises `CannotStart` when nobody answers, `Refused` for 400 and above, `CliError` for the rest.
+        Raises `StartError` when nobody answers, `RefusedError` for 400 and above, `CliError` for the rest.
         """
         import httpx  # noqa: PLC0415
 
@@ -99,7 +97,7 @@ class Client:
                 method, self._url + path, params=dict(query or {}), content=content, headers=headers
             )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise CannotStart(
+            raise StartError(
                 f"cannot connect to {_shown(self._url)} ({error or 'timed out'}); "
                 "start a server with `steelyard serve`, or name another with --url"
             ) from None
@@ -190,7 +188,7 @@ def _answer(response: "httpx.Response", url: str) -> Answer:
                 raise CliError(f"{url} answered something that is not JSON; is --url right?") from None
     headers = {name.lower(): value for name, value in response.headers.items()}
     if response.status_code >= 400:
-        raise Refused(response.status_code, body, headers)
+        raise RefusedError(response.status_code, body, headers)
     if not response.is_success:
         target = headers.get("location", "nowhere")
         raise CliError(f"{url} answered {response.status_code}, a redirect to {target}; is --url right?")

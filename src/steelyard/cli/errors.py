@@ -1,9 +1,9 @@
 """What can go wrong in the command line, as one tree; each class knows the exit code that scripts see.
 
-CliError                 1   unexpected: the server failed, or what answers is no such server
-├── UsageError           2   the command line itself is wrong
-├── CannotStart          3   the server cannot start, or nobody answers at the address
-└── Refused              by status: 4, 5, 6, 7 or 1
+CliError              1   unexpected: the server failed, or what answers is no such server
+├── UsageError        2   the command line itself is wrong
+├── StartError        3   the server cannot start, or nobody answers at the address
+└── RefusedError          by status: 4, 5, 6, 7 or 1
 """
 
 import re
@@ -52,11 +52,11 @@ class UsageError(CliError):
     exit_code = 2
 
 
-class CannotStart(CliError):
+class StartError(CliError):
     exit_code = 3
 
 
-class Refused(CliError):
+class RefusedError(CliError):
     """The server's answer with a status of 400 or more."""
 
     def __init__(self, http_status: int, body: Any, headers: Mapping[str, str]) -> None:

@@ -113,9 +113,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         # A name is what the next command needs: it wraps, the others give way.
         whole = column in {"name", "setting"}
-        table.add_column(
-            column.replace("_", " ").upper(), overflow="fold" if whole else "ellipsis", no_wrap=not whole
-        )
+        table.add_column(column.replace("_", " ").upper(), overflow="fold" if whole else "ellipsis", no_wrap=not whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     _print(table)

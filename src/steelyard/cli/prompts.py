@@ -21,9 +21,7 @@ PROMPTS = Resource(
         Field("tools", "The tools that a model may call, as JSON, @file or -.", Kind.JSON),
         Field("tool_choice", "auto, none, required, or JSON that names a tool.", Kind.JSON_OR_TEXT),
         Field("response_format", "The shape of the answer, as JSON, @file or -.", Kind.JSON),
-        Field(
-            "inference_params", "temperature, top_p, max_tokens and so on, as JSON, @file or -.", Kind.JSON
-        ),
+        Field("inference_params", "temperature, top_p, max_tokens and so on, as JSON, @file or -.", Kind.JSON),
         Field("tags", "A tag.", Kind.TEXTS, option="--tag"),
     ),
     update=Update.REPLACE,

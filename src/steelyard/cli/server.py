@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from steelyard.cli.errors import CannotStart, UsageError
+from steelyard.cli.errors import StartError, UsageError
 from steelyard.cli.output import Output
 from steelyard.cli.session import Given, Json, guarded
 from steelyard.errors import StartupError
@@ -20,15 +20,11 @@ if TYPE_CHECKING:
 
 Config = Annotated[
     Path | None,
-    typer.Option(
-        "--config", metavar="FILE", help="A TOML file with settings. Environment: STEELYARD_CONFIG."
-    ),
+    typer.Option("--config", metavar="FILE", help="A TOML file with settings. Environment: STEELYARD_CONFIG."),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Any setting, as log.level=debug. May be given several times."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as log.level=debug. May be given several times."),
 ]
 
 T = TypeVar("T")
@@ -37,9 +33,7 @@ settings_app = typer.Typer(name="settings", help="The settings of a server.", no
 
 
 def serve(
-    host: Annotated[
-        str | None, typer.Option("--host", help="The address to listen on.", show_default=False)
-    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.", show_default=False)] = None,
     port: Annotated[
         int | None,
         typer.Option("--port", help="The port to listen on; 0 takes any free one.", show_default=False),
@@ -75,9 +69,7 @@ def show(context: typer.Context, config: Config = None, set_: Set = None, json: 
     if output.json:
         output.value({key: {"value": value, "from": origin} for key, value, origin in rows})
     else:
-        output.table(
-            ("setting", "value", "from"), [(key, _text(value), origin) for key, value, origin in rows]
-        )
+        output.table(("setting", "value", "from"), [(key, _text(value), origin) for key, value, origin in rows])
 
 
 def docs() -> None:
@@ -96,9 +88,9 @@ def settings_page() -> str:
         "",
         "A setting comes from the first of these that has it: an option of `steelyard serve` (`--host`,",
         "`--port`, `--data-dir`, and `--set KEY=VALUE` for any of them), an environment variable, the TOML",
-        "file that `--config` or `STEELYARD_CONFIG` names, the default. A name that is no setting is an error,",
-        "and so is a `STEELYARD_` variable that nobody knows; those that Kubernetes makes for a service are",
-        "passed over.",
+        "file that `--config` or `STEELYARD_CONFIG` names, the default. A name that is no setting is an",
+        "error, and so is a `STEELYARD_` variable that nobody knows; those that Kubernetes makes for a",
+        "service are passed over.",
         "",
         "In TOML a dot is a table:",
         "",
@@ -116,9 +108,7 @@ def settings_page() -> str:
     ]
     for item in all_settings():
         default = "unset" if item.field.default is None else f"`{_text(_shown(False, item.field.default))}`"
-        lines.append(
-            f"| `{item.key}` | `{item.variable}` | {default} | {item.kind} | {item.field.description} |"
-        )
+        lines.append(f"| `{item.key}` | `{item.variable}` | {default} | {item.kind} | {item.field.description} |")
     return "\n".join(lines) + "\n"
 
 
@@ -139,7 +129,7 @@ def _or_cannot_start(action: Callable[[], T]) -> T:
     try:
         return action()
     except StartupError as error:
-        raise CannotStart(error.message) from None
+        raise StartError(error.message) from None
 
 
 def _shown(secret: bool, value: Any) -> Any:

@@ -38,8 +38,7 @@ Workspace = Annotated[
         "--workspace",
         "-w",
         metavar="NAME",
-        help="The workspace, `default` when not given; `-` lists all of them. "
-        "Environment: STEELYARD_WORKSPACE.",
+        help="The workspace, `default` when not given; `-` lists all of them. Environment: STEELYARD_WORKSPACE.",
     ),
 ]
 Token = Annotated[
@@ -47,8 +46,7 @@ Token = Annotated[
     typer.Option(
         "--token",
         metavar="KEY",
-        help="An API key, sent as a bearer token. Others on this machine can see options: "
-        "better set STEELYARD_TOKEN.",
+        help="An API key, sent as a bearer token. Others on this machine can see options: better set STEELYARD_TOKEN.",
     ),
 ]
 Json = Annotated[

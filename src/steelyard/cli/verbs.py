@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from steelyard.cli.client import Answer
-from steelyard.cli.errors import Refused, UsageError
+from steelyard.cli.errors import RefusedError, UsageError
 from steelyard.cli.output import progress
 from steelyard.cli.resource import Resource, Update
 from steelyard.cli.session import Session, remember, with_session
@@ -16,28 +16,20 @@ from steelyard.cli.session import Session, remember, with_session
 _WALK_PAGE_SIZE = 500
 _ATTEMPTS = 5
 # The server's own: they cannot be set, so they do not go back with a replaced record.
-_READ_ONLY = frozenset(
-    {"id", "name", "workspace", "created_at", "created_by", "updated_at", "updated_by", "revision"}
-)
+_READ_ONLY = frozenset({"id", "name", "workspace", "created_at", "created_by", "updated_at", "updated_by", "revision"})
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Its name, or `workspace/name`.", show_default=False)
-]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or `workspace/name`.", show_default=False)]
 OptionalName = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="Its name; or give `name` in the file.", show_default=False),
 ]
 File = Annotated[
     str | None,
-    typer.Option(
-        "--file", "-f", metavar="FILE", help="A JSON file with fields, `-` for stdin; options go above it."
-    ),
+    typer.Option("--file", "-f", metavar="FILE", help="A JSON file with fields, `-` for stdin; options go above it."),
 ]
 IfMatch = Annotated[
     str | None,
-    typer.Option(
-        "--if-match", metavar="ETAG", help="Only if the record still has this ETag; else exit code 6."
-    ),
+    typer.Option("--if-match", metavar="ETAG", help="Only if the record still has this ETag; else exit code 6."),
 ]
 
 
@@ -61,9 +53,7 @@ class Verbs:
         ] = None,
         sort: Annotated[
             str | None,
-            typer.Option(
-                "--sort", metavar="FIELD", help="name, created_at or updated_at; -name for downwards."
-            ),
+            typer.Option("--sort", metavar="FIELD", help="name, created_at or updated_at; -name for downwards."),
         ] = None,
         all: Annotated[bool, typer.Option("--all", help="Every one, not only the first page.")] = False,
         limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
@@ -111,9 +101,7 @@ class Verbs:
         **options: Any,
     ) -> None:
         path, _ = self.resource.item(session.workspace, name)
-        answer = session.client.call(
-            "GET", path, query={"verbose": "true"} if options.get("verbose") else None
-        )
+        answer = session.client.call("GET", path, query={"verbose": "true"} if options.get("verbose") else None)
         if etag:
             typer.echo(answer.etag or "")
         else:
@@ -204,7 +192,7 @@ class Verbs:
             body.update(changes)
             try:
                 return before, session.client.call("PUT", path, body=body, if_match=if_match or found.etag)
-            except Refused as error:
+            except RefusedError as error:
                 # Another writer was faster; these changes are by field, so they go on top of that writer's.
                 if error.http_status != 412 or if_match or attempt == _ATTEMPTS:
                     raise
@@ -230,11 +218,7 @@ class Verbs:
             session.output.line(text)
 
     def _title(self, record: dict[str, Any]) -> str:
-        return (
-            f"{record.get('workspace')}/{record.get('name')}"
-            if self.resource.scoped
-            else str(record.get("name"))
-        )
+        return f"{record.get('workspace')}/{record.get('name')}" if self.resource.scoped else str(record.get("name"))
 
     def _columns(self, session: Session) -> list[str]:
         every = self.resource.scoped and session.workspace == "-"

@@ -33,7 +33,9 @@ class OpenForm(Form):
 F = TypeVar("F", bound=Form)
 
 
-def validate(form: type[F], body: Any, *, secrets: Sequence[str] = (), unknown: UnknownFields = "refuse") -> F:
+def validate(
+    form: type[F], body: Any, *, secrets: Sequence[str] = (), unknown: UnknownFields = "refuse"
+) -> F:
     """`body` as `form`; `secrets` are the paths (`a.b`) whose values are never echoed. Raises InvalidInput."""
     try:
         return form.model_validate(body)
@@ -85,7 +87,9 @@ def _nested_form(annotation: Any) -> type[BaseModel] | None:
 
 def _may_show(location: Location, value: Any, secrets: Sequence[str]) -> bool:
     """A value is echoed when it is small, plain, and neither a secret nor something that may hold one."""
-    if not isinstance(value, (str, int, float, bool)) or (isinstance(value, str) and len(value) > _ECHOED_LENGTH):
+    if not isinstance(value, (str, int, float, bool)) or (
+        isinstance(value, str) and len(value) > _ECHOED_LENGTH
+    ):
         return False
     path = ".".join(step for step in location if isinstance(step, str))
     # A secret sent in the wrong place stands beside its own: nothing under the same parent is echoed.

@@ -1,5 +1,6 @@
 """Ids of records and the text of times. Randomness and the time of day come in from outside."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -15,7 +16,20 @@ def record_id(prefix: str, random: bytes) -> str:
     return f"{prefix}-{''.join(reversed(digits)) or _ALPHABET[0]}"
 
 
-def timestamp(seconds: int, microseconds: int) -> str:
-    """A time since 1970 as RFC 3339 in UTC with microseconds; the order of such texts is the order of time."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{microseconds:06}Z"
+def rising_clock(seconds: Callable[[], float]) -> Callable[[], str]:
+    """A clock of timestamps that never stands still or goes back, so that the order of changes can be told.
+
+    `seconds` are those since 1970. A timestamp is RFC 3339 in UTC with microseconds; the order of such texts is the
+    order of time.
+    """
+    last, second, text = 0, -1, ""
+
+    def now() -> str:
+        nonlocal last, second, text
+        last = max(last + 1, int(seconds() * 1_000_000))
+        whole, fraction = divmod(last, 1_000_000)
+        if whole != second:
+            second, text = whole, datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{text}.{fraction:06}Z"
+
+    return now

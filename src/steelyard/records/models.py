@@ -132,6 +132,7 @@ MODEL = Kind(
     structs=frozenset({"spec", "api_endpoint"}),
     canonical=canonical_model,
     links=model_links,
+    link_fields=frozenset({"project", "fileset", "base_model", "model_providers"}),
     filters=FilterFields(
         kind="model",
         fields=(
@@ -140,7 +141,9 @@ MODEL = Kind(
             FilterField.reference("fileset"),
             FilterField.reference("base_model"),
             FilterField.presence("prompt"),
-            FilterField.relation("adapters", "adapter", (FilterField.enum("finetuning_type", tuple(FinetuningType)),)),
+            FilterField.relation(
+                "adapters", "adapter", (FilterField.enum("finetuning_type", tuple(FinetuningType)),)
+            ),
             FilterField.flag("trust_remote_code"),
             FilterField.enum("backend_format", tuple(BackendFormat)),
         ),

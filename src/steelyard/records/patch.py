@@ -30,7 +30,9 @@ def read_new(kind: Kind, body: Any, workspace: str, unknown: UnknownFields) -> t
     form = validate(kind.create, body, secrets=kind.secrets, unknown=unknown)
     values = _dump(form)
     name: str = values.pop("name")
-    given = {key: None if value == "" and key in kind.empty_clears else value for key, value in values.items()}
+    given = {
+        key: None if value == "" and key in kind.empty_clears else value for key, value in values.items()
+    }
     return name, Change(kind.canonical(kind.complete(given), workspace, name))
 
 
@@ -69,7 +71,9 @@ def apply_change(kind: Kind, row: Row, change: Change) -> Fields:
 def check_echoes(visible: Mapping[str, Any], echoes: Mapping[str, Any]) -> None:
     """Raises InvalidInput if a read-only field that came along differs from what the record says."""
     faults = [
-        Fault(("body", key), "read_only", f"{key!r} cannot be changed; leave it out, or send its present value")
+        Fault(
+            ("body", key), "read_only", f"{key!r} cannot be changed; leave it out, or send its present value"
+        )
         for key, value in echoes.items()
         if value is not None and value != visible.get(key)
     ]

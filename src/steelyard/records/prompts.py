@@ -99,5 +99,6 @@ PROMPT = Kind(
     empty_clears=frozenset({"project"}),
     canonical=canonical_project,
     links=project_links,
+    link_fields=frozenset({"project"}),
     filters=FilterFields(kind="prompt", fields=(FilterField.text("description"),)),
 )

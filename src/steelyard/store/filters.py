@@ -126,7 +126,7 @@ def _one_of(field: FilterField, alias: str, values: Sequence[Scalar]) -> Sql:
     if numbers:
         tests.append(_typed(field, alias, "number", (_IN_LIST, [json.dumps(numbers)])))
     for flag in sorted({v for v in values if isinstance(v, bool)}):
-        if not field.column:
+        if not _only_text(field):
             tests.append((f"(json_type({alias}.fields, ?) IS '{json.dumps(flag)}')", [_path(field)]))
     if None in values:
         tests.append(_negated(_exists_as_any(field, alias), True))
@@ -140,7 +140,7 @@ _IN_LIST = "{} IN (SELECT value FROM json_each(?))"
 
 def _exists_as_any(field: FilterField, alias: str) -> Sql:
     """There and not null; an empty object is there."""
-    if field.column or field.part or field.type is not FieldType.PRESENCE:
+    if field.type is not FieldType.PRESENCE:
         return _exists(field, alias)
     return f"(IFNULL(json_type({alias}.fields, ?), 'null') <> 'null')", [_path(field)]
 
@@ -148,8 +148,10 @@ def _exists_as_any(field: FilterField, alias: str) -> Sql:
 def _typed(field: FilterField, alias: str, kind: str, test: Sql) -> Sql:
     """A test of the field's value, false unless the value is of the kind; `{}` in the test is the value."""
     sql, parameters = test
+    if kind != "text" and _only_text(field):
+        return "0", []
     if field.column:
-        return _typed_column(field, f"{alias}.{field.column}", kind, test)
+        return _typed_column(field, f"{alias}.{field.column}", test)
     path = _path(field)
     value, paths = _part(field, f"json_extract({alias}.fields, ?)", [path])
     kinds = "= 'text'" if kind == "text" else "IN ('integer', 'real')"
@@ -157,10 +159,12 @@ def _typed(field: FilterField, alias: str, kind: str, test: Sql) -> Sql:
     return f"({guard} AND {sql.format(value)})", [path, *paths, *parameters]
 
 
-def _typed_column(field: FilterField, column: str, kind: str, test: Sql) -> Sql:
+def _only_text(field: FilterField) -> bool:
+    return field.column is not None or field.part != ""
+
+
+def _typed_column(field: FilterField, column: str, test: Sql) -> Sql:
     sql, parameters = test
-    if kind != "text":
-        return "0", []
     value, _ = _part(field, column, [])
     guard = f"{column} IS NOT NULL AND " if field.column in _NULLABLE else ""
     return f"({guard}{sql.format(value)})", parameters

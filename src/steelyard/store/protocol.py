@@ -55,7 +55,9 @@ class ReadTransaction(Protocol):
     async def base_models(self, model: Reference) -> list[Reference]:
         """`model`, its base model, that one's, and so on, as far as they are here."""
 
-    async def referrers(self, kind: str, target: Reference, besides: str, limit: int) -> list[tuple[Row, str]]:
+    async def referrers(
+        self, kind: str, target: Reference, besides: str, limit: int
+    ) -> list[tuple[Row, str]]:
         """Up to `limit` records, other than the one of id `besides`, that name `target`, each with its field."""
 
     async def count_referrers(self, kind: str, target: Reference, besides: str) -> int:

@@ -70,7 +70,9 @@ def open_store(path: Path, readers: int) -> SqliteStore:
     """The store in the file `path`, made or brought up to date first. Raises StartupError."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         oldest = ".".join(map(str, _OLDEST_SQLITE))
-        raise StartupError(f"this Python has SQLite {sqlite3.sqlite_version}; Steelyard needs {oldest} or newer")
+        raise StartupError(
+            f"this Python has SQLite {sqlite3.sqlite_version}; Steelyard needs {oldest} or newer"
+        )
     try:
         _migrate(path)
         return SqliteStore(path, readers)
@@ -98,9 +100,13 @@ def _migrate(path: Path) -> None:
         seen = int(connection.execute("PRAGMA user_version").fetchone()[0])
         migrations = load_migrations()
         if seen > migrations[-1][0]:
-            raise StartupError(f"the database {path} was made by a newer Steelyard; use that one, or another folder")
+            raise StartupError(
+                f"the database {path} was made by a newer Steelyard; use that one, or another folder"
+            )
         for number, text in migrations:
             if number > seen:
-                connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;")
+                connection.executescript(
+                    f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;"
+                )
     finally:
         connection.close()

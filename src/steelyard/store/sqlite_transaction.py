@@ -28,7 +28,17 @@ class SqliteReadTransaction:
             return None
         id, revision, created_at, updated_at, created_by, updated_by, parent, fields = found
         return Row(
-            kind, id, workspace, name, revision, created_at, updated_at, orjson.loads(fields), created_by, updated_by, parent
+            kind,
+            id,
+            workspace,
+            name,
+            revision,
+            created_at,
+            updated_at,
+            orjson.loads(fields),
+            created_by,
+            updated_by,
+            parent,
         )
 
     async def exists(self, kind: str, workspace: str, name: str) -> bool:
@@ -63,11 +73,19 @@ class SqliteReadTransaction:
         return found[0].encode() if found else None
 
     async def base_models(self, model: Reference) -> list[Reference]:
-        return [Reference(*found) for found in self._connection.execute(self._sql["base_models"], (model.workspace, model.name))]
+        return [
+            Reference(*found)
+            for found in self._connection.execute(self._sql["base_models"], (model.workspace, model.name))
+        ]
 
-    async def referrers(self, kind: str, target: Reference, besides: str, limit: int) -> list[tuple[Row, str]]:
+    async def referrers(
+        self, kind: str, target: Reference, besides: str, limit: int
+    ) -> list[tuple[Row, str]]:
         values = (kind, target.workspace, target.name, besides, limit)
-        return [(_row(found[:-1]), found[-1]) for found in self._connection.execute(self._sql["referrers"], values)]
+        return [
+            (_row(found[:-1]), found[-1])
+            for found in self._connection.execute(self._sql["referrers"], values)
+        ]
 
     async def count_referrers(self, kind: str, target: Reference, besides: str) -> int:
         values = (kind, target.workspace, target.name, besides)
@@ -119,7 +137,9 @@ class SqliteWriteTransaction(SqliteReadTransaction):
 
     def _link(self, row: Row, links: Sequence[Link]) -> None:
         for link in links:
-            self._change("link", (row.id, link.field, link.target_kind, link.target.workspace, link.target.name))
+            self._change(
+                "link", (row.id, link.field, link.target_kind, link.target.workspace, link.target.name)
+            )
 
 
 _SORT_COLUMNS = {"created_at": "r.created_at", "updated_at": "r.updated_at", "name": "r.name"}
@@ -138,7 +158,19 @@ def _where(query: Query) -> tuple[str, list[Any]]:
 
 
 def _row(found: Sequence[Any]) -> Row:
-    kind, workspace, name, id, revision, created_at, updated_at, created_by, updated_by, parent, fields = found
+    kind, workspace, name, id, revision, created_at, updated_at, created_by, updated_by, parent, fields = (
+        found
+    )
     return Row(
-        kind, id, workspace, name, revision, created_at, updated_at, orjson.loads(fields), created_by, updated_by, parent
+        kind,
+        id,
+        workspace,
+        name,
+        revision,
+        created_at,
+        updated_at,
+        orjson.loads(fields),
+        created_by,
+        updated_by,
+        parent,
     )

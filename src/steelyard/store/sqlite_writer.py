@@ -115,7 +115,15 @@ class SqliteWriter:
         transaction = SqliteWriteTransaction(self._connection, self._statements)
         try:
             value = finish(job.action(transaction))
-        except (SteelyardError, sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (
+            SteelyardError,
+            sqlite3.Error,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:
             # Whatever it is belongs to this action alone: its caller hears of it, the others of the batch do not.
             if transaction.wrote and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK TO action")

@@ -20,6 +20,7 @@ def fields() -> FilterFields:
             FilterField.enum("finetuning_type", ("lora", "lora_merged", "grpo")),
             FilterField.text_or_presence("owner"),
             FilterField.reference("fileset"),
+            FilterField.reference("base_model"),
             FilterField.presence("prompt"),
             FilterField.flag("trust_remote_code"),
             FilterField.time("served_at", path=("served", "at")),

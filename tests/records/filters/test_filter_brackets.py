@@ -106,7 +106,7 @@ def test_the_name_in_a_reference_is_a_field_of_its_own(said: Said) -> None:
         ("filter[$not]", "filter[$not][field]=value"),
         ("filter[name][$not][$like]", "filter[$not][field]=value"),
         ("filter[$eq][name]", "Operator $eq stands last in a filter key"),
-        ("filter[$eq]", "Unknown filter field ''"),
+        ("filter[$eq]", "Operator $eq stands last in a filter key"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_mend(refusal: Refusal, key: str, message: str) -> None:

@@ -76,9 +76,7 @@ def _one(keys: tuple[str, ...], value: str, scope: Scope) -> Filter:
     for misplaced in (name for name in names if name.startswith("$")):
         if misplaced in LOGICAL:
             raise _logical(misplaced)
-        raise bad(
-            f"Operator {operator_named(misplaced)} stands last in a filter key: filter[field][$operator]"
-        )
+        raise bad(f"Operator {operator_named(misplaced)} stands last in a filter key: filter[field][$operator]")
     return criterion(scope, ".".join(names), operator, value, loose=True)
 
 

@@ -62,9 +62,7 @@ def operator_named(name: str) -> Operator:
     except ValueError:
         valid = [*Operator, "$and", "$or", "$not"]
         near = suggestion(name, valid)
-        raise bad(
-            f"Unknown filter operator {quoted(name)}{near} Valid operators: {', '.join(valid)}"
-        ) from None
+        raise bad(f"Unknown filter operator {quoted(name)}{near} Valid operators: {', '.join(valid)}") from None
 
 
 def criterion(scope: Scope, name: str, operator: Operator, value: Any, *, loose: bool = False) -> Filter:
@@ -115,9 +113,7 @@ def _values(field: FilterField, operator: Operator, value: Any, loose: bool) -> 
     if loose and isinstance(value, str):
         value = value.split(",") if value else []
     if not isinstance(value, list):
-        raise bad(
-            f"Operator {operator} on filter field {quoted(field.name)} takes a list, not {shown(value)}"
-        )
+        raise bad(f"Operator {operator} on filter field {quoted(field.name)} takes a list, not {shown(value)}")
     if len(value) > MAX_LIST:
         raise bad(f"Operator {operator} takes at most {MAX_LIST} values, not {len(value)}")
     return tuple(read for one in value for read in read_value(field, one, loose))

@@ -32,9 +32,7 @@ def parse_filter(query_items: Sequence[tuple[str, str]], fields: FilterFields, *
     found = _raw(raw[0], scope) if raw else parse_brackets(brackets, scope)
     count = comparisons(found)
     if count > MAX_COMPARISONS:
-        raise bad(
-            f"The filter has {count} comparisons; at most {MAX_COMPARISONS} are taken ($in counts as one)"
-        )
+        raise bad(f"The filter has {count} comparisons; at most {MAX_COMPARISONS} are taken ($in counts as one)")
     return found
 
 

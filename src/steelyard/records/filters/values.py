@@ -114,9 +114,7 @@ def _time(field: FilterField, value: Any) -> str:
     return stored
 
 
-def _in_utc(
-    date: str, clock: str | None, seconds: str | None, fraction: str | None, zone: str | None
-) -> str | None:
+def _in_utc(date: str, clock: str | None, seconds: str | None, fraction: str | None, zone: str | None) -> str | None:
     offset = "+00:00" if zone in {None, "Z", "z"} else zone
     micros = (fraction or "")[:6].ljust(6, "0")
     try:

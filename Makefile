@@ -1,0 +1,70 @@
+# Steelyard. `make serve` and `make test` set up all that they need; Python 3.11 or newer and the package index are enough.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DATA ?= steelyard-data
+
+VENV := .venv
+CLIENTS := .venv-clients
+UV := $(VENV)/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-clients lint format types bench docs lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
+	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
+
+test: $(VENV)/.dev ## Run all tests, those with the real clients too
+	$(VENV)/bin/python -m pytest
+	$(MAKE) test-clients
+
+test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## Run the tests with the real clients
+	STEELYARD_PYTHON=$(VENV)/bin/python $(CLIENTS)/bin/python -m pytest tests/clients
+
+lint: $(VENV)/.dev ## Check style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.dev ## Put the code into its one format
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.dev ## Measure ours beside the peer and the limits (BENCH="--quick" for a short run)
+	$(VENV)/bin/python -m bench.registry $(BENCH)
+
+docs: $(VENV)/.dev ## Write again the pages that are made from the code
+	$(VENV)/bin/steelyard settings docs > docs/settings.md
+
+lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
+	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt
+	$(UV) pip compile pyproject.toml --group test --group lint -c requirements/run.txt $(LOCK) -o requirements/dev.txt
+	$(UV) pip compile --group clients $(LOCK) -o requirements/clients.txt
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
+
+clean: ## Remove the environments and caches (never data)
+	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+# The environment of the product alone; the stamp is newer than what it was made from.
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(CLIENTS)/.ready: requirements/clients.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --require-hashes -r requirements/clients.txt
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Steelyard needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -18,15 +18,17 @@ from starlette.types import ASGIApp
 from steelyard import __version__
 from steelyard.actions.context import Context
 from steelyard.actions.workspaces import seed_workspaces
-from steelyard.api import errors, models, projects, prompts, system, workspaces
+from steelyard.api import errors, system
 from steelyard.api.access_log import AccessLog
 from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
 from steelyard.api.metrics import Metrics
 from steelyard.api.openapi import build_openapi
+from steelyard.api.resources import RESOURCES
+from steelyard.api.routes import routes_of
 from steelyard.auth.vault import Vault, load_master_key
 from steelyard.errors import StartupError, SteelyardError
-from steelyard.records.identity import record_id, rising_clock
+from steelyard.records.identity import record_id, rising_clock, time_ago
 from steelyard.records.policy import Policy
 from steelyard.settings import Settings
 from steelyard.store.data_folder import DataFolder
@@ -37,10 +39,11 @@ def open_context(settings: Settings, folder: DataFolder) -> Context:
     """The outside world of the actions, in a data folder that is ours. Raises StartupError."""
     configured = settings.master_key.get_secret_value() if settings.master_key else None
     return Context(
-        store=open_store(folder.path / "steelyard.db", settings.store.readers),
+        store=open_store(folder.path / "steelyard.db", settings.store.readers, history=settings.history.enabled),
         vault=Vault(load_master_key(configured, folder.path / "master.key")),
         policy=policy_of(settings),
         now=rising_clock(time),
+        ago=time_ago(time),
         new_id=lambda prefix: record_id(prefix, uuid4().bytes),
     )
 
@@ -75,8 +78,9 @@ def build_app(settings: Settings, context: Context) -> ASGIApp:
     api.state.settings = settings
     api.state.context = context
     api.state.metrics = metrics
-    for part in (models, prompts, workspaces, projects, system):
-        api.include_router(part.router)
+    for resource in RESOURCES:
+        api.include_router(routes_of(resource))
+    api.include_router(system.router)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
     return Edge(HotRoutes(api), metrics, access_log)
 
@@ -94,6 +98,8 @@ def policy_of(settings: Settings) -> Policy:
         protect_references=settings.protect_references,
         allow_trust_remote_code=settings.models.trust_remote_code.enabled,
         allow_tool_call_plugin=settings.models.tool_call_plugin.enabled,
+        max_record_bytes=settings.limits.record_body_bytes,
+        max_depth=settings.limits.json_depth,
     )
 
 

@@ -88,7 +88,7 @@ class LimitSettings(_Section):
         description="The largest body of a request that writes a record, in bytes; a larger one is 413.",
     )
     json_depth: Whole = Field(
-        64, ge=8, le=512, description="How deeply arrays and objects of a body may be nested; deeper is 422."
+        64, ge=8, le=128, description="How deeply arrays and objects of a body may be nested; deeper is 422."
     )
     shutdown_seconds: Whole = Field(
         10, ge=0, le=3600, description="How long a stopping server waits, in seconds, for requests under way."
@@ -106,6 +106,19 @@ class ToolCallPluginSettings(_Section):
 class ModelSettings(_Section):
     trust_remote_code: TrustRemoteCodeSettings = TrustRemoteCodeSettings()
     tool_call_plugin: ToolCallPluginSettings = ToolCallPluginSettings()
+
+
+class HistorySettings(_Section):
+    enabled: bool = Field(
+        True,
+        description="Whether each change leaves a revision. Off: no history, no way back, and nothing in the feed.",
+    )
+    retention_days: Whole = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="How many days a deleted record can be undeleted; then it is purged with its history.",
+    )
 
 
 class StoreSettings(_Section):
@@ -152,6 +165,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
     models: ModelSettings = ModelSettings()
+    history: HistorySettings = HistorySettings()
     store: StoreSettings = StoreSettings()
 
     @classmethod

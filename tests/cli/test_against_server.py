@@ -1,46 +1,51 @@
-"""The command line as people run it: a real process against a real server.
+"""The command line against a real server.
 
-`server_url` comes from `tests/conftest.py`. Each test works in a workspace of its own.
+`server_url`, `http` and `workspace` come from `tests/conftest.py`. The command runs within the test's process, which
+saves a second for each; that it starts as a process of its own is tested once here and in `test_main.py`.
 """
 
 import json
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
-Steelyard = Callable[..., subprocess.CompletedProcess[str]]
+from steelyard.cli import build
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Steelyard = Callable[..., Result]
 
 
 @pytest.fixture
-def steelyard(server_url: str) -> Iterator[Steelyard]:
-    """Runs `steelyard ...` in a workspace that is made before the test and deleted after it."""
-    workspace = f"cli-{uuid.uuid4().hex[:12]}"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
-    environ |= {"STEELYARD_URL": server_url, "STEELYARD_WORKSPACE": workspace}
+def steelyard(server_url: str, workspace: str) -> Steelyard:
+    """Runs `steelyard ...` in a new workspace."""
+    environ = {"STEELYARD_URL": server_url, "STEELYARD_WORKSPACE": workspace, "STEELYARD_TOKEN": None}
 
-    def run(*arguments: str, input: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "steelyard", *arguments],
-            input=input,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    def run(*arguments: str, input: str = "") -> Result:
+        result = CliRunner().invoke(build(), list(arguments), input=input, env=environ)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Result(result.exit_code, result.stdout, result.stderr)
 
-    made = run("workspaces", "create", workspace)
-    assert made.returncode == 0, made.stderr
-    yield run
-    run("workspaces", "delete", workspace, "--yes")
+    return run
 
 
-def done(result: subprocess.CompletedProcess[str]) -> str:
+def done(result: Result) -> str:
     """The standard output of a command that must have worked."""
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -77,11 +82,16 @@ def test_a_key_goes_in_by_stdin_and_never_comes_out(steelyard: Steelyard) -> Non
 
 
 def test_unset_clears(steelyard: Steelyard) -> None:
-    done(steelyard("models", "create", "m", "--description", "d", "--base-model", "b"))
-    done(steelyard("models", "update", "m", "--unset", "description", "--finetuning-type", "lora"))
-    record = json.loads(done(steelyard("models", "get", "m", "--json")))
-    assert (record["description"], record["finetuning_type"]) == (None, "lora")
-    assert record["base_model"] is not None
+    done(steelyard("projects", "create", "bot"))
+    fields = ["--base-model", "b", "--project", "bot", "--backend-format", "OPENAI_CHAT", "--ownership", '{"a": 1}']
+    fields += ["--custom-fields", '{"a": 1}', "--model-provider", "p"]
+    done(steelyard("models", "create", "m", *fields))
+    names = ["base_model", "project", "backend_format", "ownership", "custom_fields", "model_providers"]
+    before = json.loads(done(steelyard("models", "get", "m", "--json")))
+    assert all(before[name] for name in names)
+    done(steelyard("models", "update", "m", *(word for name in names for word in ("--unset", name))))
+    after = json.loads(done(steelyard("models", "get", "m", "--json")))
+    assert not any(after[name] for name in names)
 
 
 def test_an_etag_guards_update_and_delete(steelyard: Steelyard) -> None:
@@ -131,10 +141,10 @@ def test_a_misspelt_field_of_a_file_is_named(steelyard: Steelyard, tmp_path: Pat
     assert json.loads(done(steelyard("models", "get", "m", "--json")))["ownership"] == {"team": "a"}
 
 
-def test_lists_filter_sort_and_walk(steelyard: Steelyard) -> None:
+def test_lists_filter_sort_and_walk(steelyard: Steelyard, http: httpx.Client, workspace: str) -> None:
     names = [f"m{number:02}" for number in range(7)]
     for name in names:
-        done(steelyard("models", "create", name))
+        http.post(f"/apis/models/v2/workspaces/{workspace}/models", json={"name": name}).raise_for_status()
     every = ["models", "list", "--all", "--page-size", "2", "--quiet"]
     assert done(steelyard(*every)).split() == names
     assert done(steelyard(*every, "--sort", "-name")).split() == names[::-1]
@@ -167,10 +177,24 @@ def test_prompts_keep_what_an_update_does_not_name(steelyard: Steelyard) -> None
     record = json.loads(done(steelyard("prompts", "get", "p", "--json")))
     assert record["messages"][0]["content"] == "Be brief."
     assert (record["tags"], record["description"], record["tool_choice"]) == (["a", "b"], "d", "auto")
-    done(steelyard("prompts", "update", "p", "--unset", "description"))
+    done(steelyard("projects", "create", "bot"))
+    done(steelyard("prompts", "update", "p", "--project", "bot"))
+    done(steelyard("prompts", "update", "p", "--unset", "description", "--unset", "project"))
     record = json.loads(done(steelyard("prompts", "get", "p", "--json")))
-    assert (record["tags"], record["description"]) == (["a", "b"], None)
+    assert (record["tags"], record["description"], record["project"]) == (["a", "b"], None, None)
     done(steelyard("prompts", "delete", "p", "--yes"))
+
+
+def test_it_is_a_process_like_any_other(server_url: str, workspace: str) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
+    environ |= {"STEELYARD_URL": server_url, "STEELYARD_WORKSPACE": workspace}
+    command = [sys.executable, "-m", "steelyard", "models"]
+    for arguments, code in [(["create", "m"], 0), (["create", "m"], 6), (["list", "--quiet"], 0)]:
+        result = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, check=False, timeout=60, env=environ
+        )
+        assert result.returncode == code, result.stderr
+    assert result.stdout == "m\n"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -186,3 +210,26 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert result.stderr.count("\n") == 1
     assert str(file) in result.stderr
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("n\n", 1, "m\n"), ("y\n", 0, "")])
+def test_delete_asks_at_a_terminal(server_url: str, workspace: str, typed: str, code: int, left: str) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
+    environ |= {"STEELYARD_URL": server_url, "STEELYARD_WORKSPACE": workspace}
+    command = [sys.executable, "-m", "steelyard", "models"]
+    subprocess.run([*command, "create", "m", "-q"], env=environ, check=True, timeout=60)
+    keyboard, terminal = os.openpty()
+    try:
+        os.write(keyboard, typed.encode())
+        result = subprocess.run(
+            [*command, "delete", "m"], stdin=terminal, capture_output=True, env=environ, check=False, timeout=60
+        )
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert result.returncode == code, result.stderr
+    assert b"Delete model" in result.stderr
+    listed = subprocess.run(
+        [*command, "list", "-q"], env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert listed.stdout == left

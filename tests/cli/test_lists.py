@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from steelyard.cli.output import Output
+from steelyard.cli.output import Output, progress
 
 from .conftest import Handler, RunCli, page
 
@@ -117,9 +117,37 @@ def test_changes_name_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
-    code = "import sys; from steelyard.cli.output import Output; sys.stdout.reconfigure(line_buffering=True);"
+    code = "import sys; from steelyard.cli.output import Output, progress; sys.stdout.reconfigure(line_buffering=True);"
     code += "from steelyard.cli import main; main(['settings', 'docs'])"
     done = subprocess.run(
         ["sh", "-c", f'"{sys.executable}" -c "$0" | true', code], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_narrow_terminal_keeps_names_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    name = "a-name-of-thirty-characters-xx"
+    record = {"name": name, "description": "what it is for, in many words", "created_at": None}
+    Output(json=False, quiet=False).records([record], ["name", "description", "created_at"])
+    out = capsys.readouterr().out
+    assert any(line.startswith(name) for line in out.splitlines())
+    assert "CREATED" not in out
+
+
+def test_progress_is_for_a_person_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(sys.stderr, "write", written.append)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    show = progress(quiet=False)
+    show(0, None)
+    assert written == []
+    show(500, 2000)
+    show(0, None)
+    assert written == ["\r\x1b[K500 of 2,000 read", "\r\x1b[K"]
+    progress(quiet=True)(500, 2000)
+    assert len(written) == 2

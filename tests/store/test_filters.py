@@ -249,6 +249,13 @@ def test_an_object_is_not_compared_by_its_text(database: sqlite3.Connection) -> 
                 assert selected(database, Compare(field, operator, value)) == set()
 
 
+def test_children_of_another_kind_are_not_asked(database: sqlite3.Connection) -> None:
+    other = record(1, "a", kind="note")
+    fill(database, [record(0, children=(other,))])
+    assert selected(database, Compare(ADAPTERS, Operator.EXISTS, True)) == set()
+    assert selected(database, Has(ADAPTERS, Compare(X, Operator.EQ, "a"))) == set()
+
+
 @pytest.mark.parametrize(
     ("text", "index"),
     [

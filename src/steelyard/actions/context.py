@@ -4,16 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from steelyard.auth.vault import Sealer
+from steelyard.records.history import Note, Verb
 from steelyard.records.policy import Policy
 from steelyard.store.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking. `name` is None where nobody had to say (a server without authentication)."""
+    """Who is asking, and why. `name` is None where nobody had to say (a server without authentication)."""
 
     name: str | None = None
     request_id: str = ""
+    reason: str | None = None
+
+    def note(self, action: Verb, at: str, cause: str | None = None) -> Note:
+        """The note that a change by this caller leaves in the history."""
+        return Note(action, at, self.name, self.request_id, self.reason, cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +31,7 @@ class Context:
     policy: Policy
     now: Callable[[], str]
     """The present time, as records write it."""
+    ago: Callable[[float], str]
+    """The time that many seconds ago, as records write it."""
     new_id: Callable[[str], str]
     """A new id with the given prefix."""

@@ -7,8 +7,8 @@ import orjson
 
 from steelyard.auth.vault import Sealer
 from steelyard.errors import InvalidInput
-from steelyard.records.kinds import Fields, Kind
-from steelyard.records.patch import split_path
+from steelyard.records.dialects import MASK
+from steelyard.records.kinds import Fields, Kind, split_path
 from steelyard.store.protocol import WriteTransaction
 
 
@@ -27,6 +27,8 @@ def seal_secrets(kind: Kind, vault: Sealer, record_id: str, old: Fields, new: Fi
         keep = holder.pop(f"{child}_set", None)
         token = before.get(child)
         context = f"{record_id}:{path}"
+        if holder[child] == MASK:
+            holder[child], keep = None, True
         if holder[child]:
             same = token and vault.holds(token, holder[child], context)
             holder[child] = token if same else vault.seal(holder[child], context)
@@ -41,14 +43,10 @@ def seal_secrets(kind: Kind, vault: Sealer, record_id: str, old: Fields, new: Fi
 def _kept(path: str, token: str | None, before: Fields, holder: Fields) -> str:
     place = ("body", *split_path(path))
     if not token:
-        raise InvalidInput.of(
-            (*place[:-1], f"{place[-1]}_set"), "read_only", f"no {place[-1]} is kept for this record"
-        )
+        raise InvalidInput.of((*place[:-1], f"{place[-1]}_set"), "read_only", f"no {place[-1]} is kept for this record")
     if before.get("url") != holder.get("url"):
         # Whoever may change the address must not thereby learn the key.
-        raise InvalidInput.of(
-            place, "secret_required", f"send {place[-1]} again: it is not passed on to another url"
-        )
+        raise InvalidInput.of(place, "secret_required", f"send {place[-1]} again: it is not passed on to another url")
     return token
 
 

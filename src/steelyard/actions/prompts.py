@@ -1,31 +1,36 @@
-"""The use cases of prompts."""
+"""The writes of prompts."""
 
 from typing import Any
 
-from steelyard.actions import records
+from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.references import require_project
+from steelyard.actions.writes import Write
 from steelyard.records.conditions import Conditions
-from steelyard.records.documents import Document
 from steelyard.records.kinds import Fields, Row
+from steelyard.records.patch import Said
 from steelyard.records.prompts import PROMPT
 from steelyard.store.protocol import WriteTransaction
 
 
-async def create_prompt(
-    context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions
-) -> tuple[Row, Document]:
-    """A new prompt. Raises InvalidInput, AlreadyExists, PreconditionFailed."""
-    return await records.create(context, caller, PROMPT, workspace, body, conditions, _rules)
+def create_prompt(context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions) -> Write:
+    """A new prompt. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed."""
+    return writes.create(context, caller, PROMPT, workspace, body, conditions, prompt_rules)
 
 
-async def update_prompt(
-    context: Context, caller: Caller, workspace: str, name: str, body: Any, conditions: Conditions
-) -> tuple[Row, Document]:
-    """Replaces all of a prompt but its name and project. Raises InvalidInput, NotFound, PreconditionFailed."""
-    return await records.update(context, caller, PROMPT, workspace, name, body, conditions, _rules)
+def update_prompt(
+    context: Context, caller: Caller, workspace: str, name: str, said: Said, conditions: Conditions
+) -> Write:
+    """Changes a prompt. Raises InvalidInput; performed, InvalidInput, NotFound, PreconditionFailed."""
+    return writes.update(context, caller, PROMPT, workspace, name, said, conditions, prompt_rules)
 
 
-async def _rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
+def delete_prompt(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:
+    """Removes a prompt. Performed, it raises NotFound, PreconditionFailed, StillReferenced."""
+    return writes.delete(context, caller, PROMPT, workspace, name, conditions)
+
+
+async def prompt_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
+    """A prompt's project must be there when it is set."""
     if fields["project"] and fields["project"] != row.fields.get("project"):
         await require_project(tx, row.workspace, fields["project"])

@@ -1,15 +1,17 @@
-"""The use cases of workspaces and projects; deleting one of them touches what is in it."""
+"""The writes of workspaces and projects; deleting one of them touches what is in it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from steelyard.actions import records
+from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
-from steelyard.actions.records import Deleted
+from steelyard.actions.records import missing, shown
+from steelyard.actions.writes import Write, Written
 from steelyard.errors import Protected
 from steelyard.records.conditions import Conditions
-from steelyard.records.documents import Document
 from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
+from steelyard.records.patch import Said
 from steelyard.records.registry import KINDS
 from steelyard.records.workspaces import BUILT_IN_WORKSPACES, PROJECT, WORKSPACE
 from steelyard.store.protocol import WriteTransaction
@@ -19,54 +21,75 @@ _ALL = 2**31
 
 async def seed_workspaces(context: Context) -> None:
     """Makes the built-in workspaces that are not there yet."""
-    for name in BUILT_IN_WORKSPACES:
 
-        async def action(tx: WriteTransaction, name: str = name) -> None:
+    async def action(tx: WriteTransaction) -> None:
+        for name in BUILT_IN_WORKSPACES:
             if not await tx.exists("workspace", "", name):
                 now, id = context.now(), context.new_id(WORKSPACE.id_prefix)
-                await tx.insert(Row("workspace", id, "", name, 1, now, now, WORKSPACE.complete({})), [])
+                row = Row("workspace", id, "", name, 1, now, now, WORKSPACE.complete({}))
+                await tx.insert(row, [], Caller().note("create", now))
 
-        await context.store.write(action)
-
-
-async def create_workspace(
-    context: Context, caller: Caller, body: Any, conditions: Conditions
-) -> tuple[Row, Document]:
-    """A new workspace. Raises InvalidInput, AlreadyExists, PreconditionFailed."""
-    return await records.create(context, caller, WORKSPACE, "", body, conditions)
+    await context.store.write(action)
 
 
-async def delete_workspace(context: Context, name: str, conditions: Conditions) -> Deleted:
-    """Removes a workspace with all that is in it, at once. Raises Protected for a built-in one, NotFound,
+def create_workspace(context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions) -> Write:
+    """A new workspace. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed."""
+    return writes.create(context, caller, WORKSPACE, workspace, body, conditions)
+
+
+def update_workspace(
+    context: Context, caller: Caller, workspace: str, name: str, said: Said, conditions: Conditions
+) -> Write:
+    """Changes a workspace. Raises InvalidInput; performed, InvalidInput, NotFound, PreconditionFailed."""
+    return writes.update(context, caller, WORKSPACE, workspace, name, said, conditions)
+
+
+def delete_workspace(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:
+    """Removes a workspace with all that is in it, at once. Raises Protected for a built-in one; performed, NotFound,
     PreconditionFailed, and StillReferenced where references are protected.
     """
     if name in BUILT_IN_WORKSPACES:
         raise Protected(f"the workspace {name!r} is built in and cannot be deleted")
 
-    async def action(tx: WriteTransaction) -> Deleted:
+    async def run(tx: WriteTransaction) -> Written:
         row = await tx.find("workspace", "", name)
-        conditions.check_write(row)
+        await writes.check_conditions(tx, WORKSPACE, row, conditions)
         if row is None:
-            raise records.missing(WORKSPACE, "", name)
+            raise missing(WORKSPACE, "", name)
         referrers = await tx.workspace_referrers(name)
         if context.policy.protect_references:
-            records.refuse_referenced(WORKSPACE, name, referrers)
-        await tx.delete_in_workspace(name)
-        await tx.delete(row)
-        return Deleted(row, len(referrers))
+            writes.refuse_referenced(WORKSPACE, name, referrers)
+        now = context.now()
+        removed = await tx.delete_in_workspace(name, caller.note("delete", now, row.id))
+        await tx.delete(row, caller.note("delete", now))
+        document = await shown(tx, WORKSPACE, row, verbose=False)
+        return Written(WORKSPACE, row, None, document, len(referrers), removed=removed)
 
-    return await context.store.write(action, heavy=True)
+    return Write(WORKSPACE, "delete", run, heavy=True)
 
 
-async def delete_project(
-    context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions
-) -> Deleted:
-    """Removes a project; the records that were in it stay, in no project. Raises NotFound, PreconditionFailed, and
-    StillReferenced where references are protected.
+def create_project(context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions) -> Write:
+    """A new project. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed."""
+    return writes.create(context, caller, PROJECT, workspace, body, conditions)
+
+
+def update_project(
+    context: Context, caller: Caller, workspace: str, name: str, said: Said, conditions: Conditions
+) -> Write:
+    """Changes a project. Raises InvalidInput; performed, InvalidInput, NotFound, PreconditionFailed."""
+    return writes.update(context, caller, PROJECT, workspace, name, said, conditions)
+
+
+def delete_project(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:
+    """Removes a project; the records that were in it stay, in no project. Performed, it raises NotFound,
+    PreconditionFailed, and StillReferenced where references are protected.
     """
 
-    async def release(tx: WriteTransaction, project: Row) -> None:
-        for row, field in await tx.referrers("project", Reference(workspace, name), project.id, _ALL):
-            await records.store_change(tx, context, caller, KINDS[row.kind], row, {**row.fields, field: None})
+    async def release(tx: WriteTransaction, project: Row) -> Sequence[Reference]:
+        members = await tx.referrers("project", Reference(workspace, name), project.id, _ALL)
+        for row, field in members:
+            left = {**row.fields, field: None}
+            await writes.change_fields(tx, context, caller, KINDS[row.kind], row, left, cause=project.id)
+        return [Reference(row.workspace, row.name) for row, _ in members]
 
-    return await records.delete(context, PROJECT, workspace, name, conditions, release, heavy=True)
+    return writes.delete(context, caller, PROJECT, workspace, name, conditions, release, heavy=True)

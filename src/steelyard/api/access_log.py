@@ -34,9 +34,7 @@ class AccessLog:
             "client": client[0] if client else None,
             "request_id": scope["steelyard.request_id"],
         }
-        self._lines.append(
-            orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
-        )
+        self._lines.append(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
         if not self._planned:
             self._planned = True
             asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)

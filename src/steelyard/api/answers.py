@@ -1,16 +1,16 @@
 """The bytes of answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from steelyard.actions.records import Deleted
-from steelyard.records.documents import Document
-from steelyard.records.kinds import Row
+from steelyard.actions.writes import Written
+from steelyard.records.kinds import Document, Row
 
 _JSON = b"application/json"
+_WITHOUT_BODY = frozenset({204, 304})
 
 
 class Answer(Response):
@@ -19,7 +19,9 @@ class Answer(Response):
     def __init__(self, body: bytes, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.body = body
         self.status_code = status
-        self.raw_headers = [*headers, (b"content-length", b"%d" % len(body))]
+        self.raw_headers = list(headers)
+        if status not in _WITHOUT_BODY:
+            self.raw_headers.append((b"content-length", b"%d" % len(body)))
         self.background = None
 
 
@@ -28,27 +30,16 @@ def one(row: Row, document: Document, status: int = 200) -> Answer:
     return Answer(orjson.dumps(document), status, [(b"content-type", _JSON), (b"etag", row.etag.encode())])
 
 
-def not_modified(row: Row) -> Response:
+def not_modified(row: Row) -> Answer:
     """That the caller has the record already."""
-    return Response(status_code=304, headers={"etag": row.etag})
+    return Answer(b"", 304, [(b"etag", row.etag.encode())])
 
 
-def json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Any other object."""
-    extra = [(key.encode(), value.encode()) for key, value in (headers or {}).items()]
-    return Answer(orjson.dumps(body), status, [(b"content-type", _JSON), *extra])
+def json(body: Any, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+    """Any other value."""
+    return Answer(orjson.dumps(body), status, [(b"content-type", _JSON), *headers])
 
 
-def gone(deleted: Deleted) -> Response:
-    """That a record is deleted; the header counts the records that still name it."""
-    return Response(status_code=204, headers=dangling(deleted))
-
-
-def gone_with_message(deleted: Deleted, message: str, id: str) -> Answer:
-    """The same, for the kinds whose deletes are answered with an object."""
-    return json({"message": message, "id": id}, headers=dangling(deleted))
-
-
-def dangling(deleted: Deleted) -> dict[str, str]:
+def dangling(written: Written) -> list[tuple[bytes, bytes]]:
     """The header that counts references to what is no more."""
-    return {"x-steelyard-dangling": str(deleted.dangling)}
+    return [(b"x-steelyard-dangling", b"%d" % written.dangling)]

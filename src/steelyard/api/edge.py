@@ -56,9 +56,7 @@ class Edge:
 
         try:
             await self._app(scope, receive, answer)
-        except (
-            Exception
-        ):  # the outermost layer: whatever it is, the caller gets an answer and the log the reason
+        except Exception:  # the outermost layer: whatever it is, the caller gets an answer and the log the reason
             _log.exception("request %s failed", scope[REQUEST_ID])
             if not status:
                 await unexpected_response()(scope, receive, answer)

@@ -86,9 +86,7 @@ async def on_steelyard_error(request: Request, error: Exception) -> Response:
 async def on_invalid_parameters(request: Request, error: Exception) -> Response:
     """The handler of path and query values that do not fit their parameters."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    faults = [
-        Fault(tuple(e["loc"]), e["type"], e["msg"], e["input"], _plain(e["input"])) for e in error.errors()
-    ]
+    faults = [Fault(tuple(e["loc"]), e["type"], e["msg"], e["input"], _plain(e["input"])) for e in error.errors()]
     return error_response(InvalidParameters(faults), request.url.path, request.method)
 
 

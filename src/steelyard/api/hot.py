@@ -8,13 +8,16 @@ other.
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from steelyard.api import models
 from steelyard.api.edge import ROUTE
 from steelyard.api.errors import error_response
+from steelyard.api.resource import change_record, read_record
+from steelyard.api.resources import MODELS
+from steelyard.api.writes import PLAIN
 from steelyard.errors import SteelyardError
 
 _VERBOSE = {b"": False, b"verbose=false": False, b"verbose=true": True}
-_OPERATIONS = {"GET": models.get_model, "PATCH": models.update_model}
+_METHODS = frozenset({"GET", "PATCH"})
+_ROUTE = f"{MODELS.prefix}/{{name}}"
 
 
 class HotRoutes:
@@ -24,18 +27,22 @@ class HotRoutes:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in _OPERATIONS:
+        if scope["type"] == "http" and scope["method"] in _METHODS:
             verbose = _VERBOSE.get(scope["query_string"])
             match scope["path"].split("/"):
                 case ["", "apis", "models", "v2", "workspaces", workspace, "models", name] if (
                     name and verbose is not None
                 ):
-                    scope[ROUTE] = models.ITEM
+                    scope[ROUTE] = _ROUTE
                     scope["app"] = self._app
-                    operation = _OPERATIONS[scope["method"]]
                     request = Request(scope, receive)
                     try:
-                        response = await operation(request, workspace, name, verbose)
+                        if scope["method"] == "GET":
+                            response = await read_record(request, MODELS.kind, workspace, name, verbose=verbose)
+                        else:
+                            response = await change_record(
+                                request, MODELS.kind, workspace, name, PLAIN, verbose=verbose
+                            )
                     except SteelyardError as error:
                         response = error_response(error, scope["path"], scope["method"])
                     await response(scope, receive, send)

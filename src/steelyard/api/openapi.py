@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from steelyard.api.history import Revert
 from steelyard.api.operations import BODY_KEY
 from steelyard.records.registry import KINDS
 
@@ -22,6 +23,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         separate_input_output_schemas=False,
     )
     forms = {form.__name__: form for kind in KINDS.values() for form in (kind.create, kind.update)}
+    forms[Revert.__name__] = Revert
     inputs = [(form, "validation") for form in forms.values()]
     references, definitions = models_json_schema(inputs, ref_template=_REFERENCES)  # type: ignore[arg-type]
     document["components"]["schemas"] |= definitions.get("$defs", {})
@@ -29,5 +31,9 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         name = operation.pop(BODY_KEY, None)
         if name is not None:
             schema = references[forms[name], "validation"]
-            operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+            content = operation.get("requestBody", {}).get("content", {})
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": schema}, **content},
+            }
     return document

@@ -21,10 +21,36 @@ _MEANING = {
     503: "The server is stopping, or its database does not answer.",
     507: "The disk is full; nothing was changed.",
 }
+_PATCHES = {
+    "application/merge-patch+json": {"schema": {"type": "object", "additionalProperties": True}},
+    "application/json-patch+json": {
+        "schema": {
+            "type": "array",
+            "maxItems": 1000,
+            "items": {
+                "type": "object",
+                "required": ["op", "path"],
+                "properties": {
+                    "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+                    "path": {"type": "string"},
+                    "from": {"type": "string"},
+                    "value": {},
+                },
+            },
+        }
+    },
+}
 READ = (400, 404, 412, 422, 503)
 LIST = (400, 422, 503)
 WRITE = (400, 403, 404, 409, 412, 413, 415, 422, 503, 507)
 DELETE = (404, 409, 412, 422, 503, 507)
+
+
+class DeleteResponse(BaseModel):
+    """That something is deleted."""
+
+    message: str = "Resource deleted successfully."
+    id: str
 
 
 def answers_of(
@@ -43,6 +69,12 @@ def answers_of(
     return found
 
 
-def body_of(form: type[Form]) -> dict[str, Any]:
-    """The extra of an operation whose body is read by us, and only described to the framework."""
-    return {BODY_KEY: form.__name__}
+def body_of(form: type[Form], *, patches: bool = False) -> dict[str, Any]:
+    """The extra of an operation whose body is read by us, and only described to the framework.
+
+    `patches` says that it comes in the patch dialects too.
+    """
+    extra: dict[str, Any] = {BODY_KEY: form.__name__}
+    if patches:
+        extra["requestBody"] = {"required": True, "content": _PATCHES}
+    return extra

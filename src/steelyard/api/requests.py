@@ -1,17 +1,23 @@
 """What a request says: its JSON body, its conditions, who sends it, and the server's context."""
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, Literal, cast
 
 from starlette.requests import ClientDisconnect, Request
 
 from steelyard.actions.context import Caller, Context
-from steelyard.errors import TooLarge, UnsupportedMediaType
+from steelyard.errors import InvalidParameters, TooLarge, UnsupportedMediaType
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
+from steelyard.records.patch import Said
 from steelyard.records.strict_json import decode
 from steelyard.settings import LimitSettings
 
-# These say more than "JSON": what they mean for a change is defined elsewhere, and not the same.
-_OTHER_DIALECTS = frozenset({"application/merge-patch+json", "application/json-patch+json"})
+# Media types that say more than "JSON": what a change in them means.
+_DIALECTS: Mapping[bytes, Literal["merge", "json_patch"]] = {
+    b"application/merge-patch+json": "merge",
+    b"application/json-patch+json": "json_patch",
+}
+_REASON_LENGTH = 1000
 
 
 def context_of(request: Request) -> Context:
@@ -19,15 +25,24 @@ def context_of(request: Request) -> Context:
     return cast("Context", request.app.state.context)
 
 
-def caller_of(request: Request) -> Caller:
-    """Who is asking. Without authentication nobody has a name, and no header gives one."""
-    return Caller(request_id=request.scope.get("steelyard.request_id", ""))
-
-
 def header(request: Request, name: bytes) -> bytes | None:
     """The value of the header `name` (lower case), or None. Several are joined by commas (RFC 9110, 5.3)."""
     values = [value for key, value in request.scope["headers"] if key == name]
     return b", ".join(values) if values else None
+
+
+def caller_of(request: Request) -> Caller:
+    """Who is asking, and why. Without authentication nobody has a name, and no header gives one.
+
+    Raises InvalidParameters for a reason that is too long.
+    """
+    reason = _text(header(request, b"x-steelyard-reason"))
+    if reason is None and b"reason=" in request.scope["query_string"]:
+        reason = request.query_params.get("reason")
+    if reason is not None and len(reason) > _REASON_LENGTH:
+        message = f"must have at most {_REASON_LENGTH} characters"
+        raise InvalidParameters.of(("header", "X-Steelyard-Reason"), "string_too_long", message)
+    return Caller(None, request.scope.get("steelyard.request_id", ""), reason or None)
 
 
 def conditions_of(request: Request) -> Conditions:
@@ -42,23 +57,41 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-async def json_body(request: Request) -> Any:
-    """The body as strict JSON. Raises UnsupportedMediaType, TooLarge, BrokenJson."""
+async def raw_body(request: Request) -> bytes:
+    """The body of a write as it came. Raises UnsupportedMediaType, TooLarge."""
     limits = cast("LimitSettings", request.app.state.settings.limits)
     kind = header(request, b"content-type") or b""
     if kind != b"application/json":
         _check_media_type(kind.decode("latin-1"))
     if header(request, b"content-encoding") not in {None, b"identity"}:
         raise UnsupportedMediaType("bodies are taken uncompressed; leave out Content-Encoding")
-    body = await _read(request, limits.record_body_bytes)
-    return decode(body, max_depth=limits.json_depth)
+    return await _read(request, limits.record_body_bytes)
+
+
+def parsed(request: Request, body: bytes) -> Any:
+    """The body as strict JSON. Raises BrokenJson."""
+    return decode(body, max_depth=request.app.state.settings.limits.json_depth)
+
+
+def said(request: Request, body: bytes, mask: str | None = None) -> Said:
+    """The change that the body of a PATCH says, in the dialect of its media type. Raises BrokenJson."""
+    kind = (header(request, b"content-type") or b"").split(b";", 1)[0].strip().lower()
+    return Said(parsed(request, body), _DIALECTS.get(kind, "fields"), mask)
+
+
+def said_to_replace(request: Request, body: bytes) -> Said:
+    """The change that the body of a PUT says. Raises BrokenJson, UnsupportedMediaType."""
+    change = said(request, body)
+    if change.dialect != "fields":
+        raise UnsupportedMediaType("a PUT takes application/json; send patches with PATCH")
+    return Said(change.body, put=True)
 
 
 def _check_media_type(value: str) -> None:
     kind, _, parameters = value.partition(";")
     kind = kind.strip().lower()
     json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-    if not json or kind in _OTHER_DIALECTS:
+    if not json:
         raise UnsupportedMediaType(
             f"the body must be application/json, not {kind[:100]!r}"
             if kind
@@ -73,12 +106,13 @@ async def _read(request: Request, limit: int) -> bytes:
     declared = header(request, b"content-length") or b""
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    body = b""
+    body: bytes = b""
     while True:
         message = await request.receive()
         if message["type"] != "http.request":
             raise ClientDisconnect
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if len(body) > limit:
             raise _too_large(limit)
         if not message.get("more_body", False):

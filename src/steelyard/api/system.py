@@ -26,7 +26,13 @@ class HealthLive(BaseModel):
 class HealthReady(BaseModel):
     """That requests are answered."""
 
-    status: Literal["ready", "not_ready"] = "ready"
+    status: Literal["ready"] = "ready"
+
+
+class HealthNotReady(BaseModel):
+    """That requests cannot be answered now."""
+
+    status: Literal["not_ready"] = "not_ready"
 
 
 class NotReadyService(BaseModel):
@@ -73,7 +79,7 @@ async def health_live() -> Response:
 
 @router.get(
     "/health/ready",
-    responses=answers_of(200, HealthReady, ()) | {503: {"model": HealthReady, "description": "Not ready."}},
+    responses=answers_of(200, HealthReady, ()) | {503: {"model": HealthNotReady, "description": "Not ready."}},
 )
 async def health_ready(request: Request) -> Response:
     """Whether requests are answered: 503 when the database is not."""
@@ -101,9 +107,7 @@ async def cluster_info() -> Response:
     return answers.json({"platform_version": __version__, "revision": f"steelyard-{__version__}"})
 
 
-@router.get(
-    "/metrics", responses={200: {"content": {"text/plain": {}}, "description": "Prometheus metrics."}}
-)
+@router.get("/metrics", responses={200: {"content": {"text/plain": {}}, "description": "Prometheus metrics."}})
 async def metrics(request: Request) -> Response:
     """The server's metrics, for Prometheus."""
     return Response(request.app.state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -98,7 +98,5 @@ def _decoded(text: str, place: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:
-        raise StartupError(
-            f"{place} must be {KEY_BYTES} bytes in base64, as made by: openssl rand -base64 {KEY_BYTES}"
-        )
+        raise StartupError(f"{place} must be {KEY_BYTES} bytes in base64, as made by: openssl rand -base64 {KEY_BYTES}")
     return key

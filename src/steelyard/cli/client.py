@@ -78,7 +78,6 @@ class Client:
         *,
         query: Mapping[str, str | int] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
         if_match: str | None = None,
     ) -> Answer:
         """Send one request, without following redirects and without trying again.
@@ -87,7 +86,7 @@ class Client:
         """
         import httpx  # noqa: PLC0415
 
-        headers = {} if body is None else {"content-type": content_type}
+        headers = {} if body is None else {"content-type": "application/json"}
         if if_match:
             headers["if-match"] = if_match
         # ASCII, so that an argument that was no text reaches the server as what it is and is refused there.

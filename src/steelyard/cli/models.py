@@ -16,8 +16,8 @@ MODELS = Resource(
     columns=("name", "base_model", "finetuning_type", "fileset", "model_providers", "updated_at"),
     fields=(
         Field("description", "What it is."),
-        Field("project", "The project that it belongs to."),
-        Field("base_model", "The model that it was made from: name or workspace/name.", metavar="MODEL"),
+        Field("project", "The project that it belongs to.", unset=""),
+        Field("base_model", "The model that it was made from: name or workspace/name.", metavar="MODEL", unset=""),
         Field("fileset", "The fileset with its weights: name or workspace/name.", metavar="FILESET"),
         Field(
             "finetuning_type",
@@ -30,6 +30,7 @@ MODELS = Resource(
             "What its backend speaks: OPENAI_CHAT or ANTHROPIC_MESSAGES.",
             metavar="FORMAT",
             choices=("OPENAI_CHAT", "ANTHROPIC_MESSAGES"),
+            unset=None,
         ),
         Field(
             "model_providers",
@@ -37,12 +38,13 @@ MODELS = Resource(
             Kind.TEXTS,
             option="--model-provider",
             metavar="PROVIDER",
+            unset=[],
         ),
         Field("trust_remote_code", "Whether the code that comes with its weights may be run.", Kind.SWITCH),
         Field("spec", "Its architecture, as JSON, @file or - for stdin.", Kind.JSON),
         Field("prompt", "The prompt that goes with it, as JSON, @file or -.", Kind.JSON),
-        Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON),
-        Field("ownership", "Who owns it, as JSON, @file or -.", Kind.JSON),
+        Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON, unset={}),
+        Field("ownership", "Who owns it, as JSON, @file or -.", Kind.JSON, unset={}),
         Field(
             "api_endpoint",
             "Where it is served: url, model_id, api_key, format. Others on this machine can see options, so "

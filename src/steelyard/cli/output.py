@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Wide enough that nothing is ever cut where no terminal gives a width.
 _PIPE_WIDTH = 100_000
 _CHANGE_LENGTH = 60
+_NEVER_CUT = frozenset({"name", "workspace", "setting"})
 # A terminal obeys these even inside a JSON string.
 _HIDDEN = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 # These move with every write, and say nothing about what changed.
@@ -79,13 +80,17 @@ class Output:
 
 
 def progress(quiet: bool) -> Callable[[int, int | None], None]:
-    """A function that shows how far a long list is, on stderr, when a person looks at it."""
-    shown = not quiet and sys.stderr.isatty()
+    """A function that shows how far a long list is, on stderr, when a person looks at it; 0 takes it away again."""
+    wanted = not quiet and sys.stderr.isatty()
+    shown = False
 
     def show(done: int, total: int | None) -> None:
-        if shown:
-            # Carriage return and "erase the line": the next one takes its place, and the last leaves nothing.
-            sys.stderr.write(f"\r\x1b[K{done:,} of {total:,} read" if total else "\r\x1b[K")
+        nonlocal shown
+        if wanted and (done or shown):
+            shown = True
+            of = f" of {total:,}" if total else ""
+            # Carriage return and "erase the line": each takes the place of the one before.
+            sys.stderr.write(f"\r\x1b[K{done:,}{of} read" if done else "\r\x1b[K")
             sys.stderr.flush()
 
     return show
@@ -109,13 +114,15 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    cells = [list(row) for row in rows]
+    used = [index for index in range(len(columns)) if not sys.stdout.isatty() or any(row[index] for row in cells)]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for column in columns:
-        # A name is what the next command needs: it wraps, the others give way.
-        whole = column in {"name", "setting"}
-        table.add_column(column.replace("_", " ").upper(), overflow="fold" if whole else "ellipsis", no_wrap=not whole)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    for index in used:
+        # A name is what the next command needs: it keeps its width, and the other columns wrap.
+        whole = max(len(row[index]) for row in cells) if columns[index] in _NEVER_CUT else None
+        table.add_column(columns[index].replace("_", " ").upper(), no_wrap=whole is not None, min_width=whole)
+    for row in cells:
+        table.add_row(*(Text(row[index], overflow="fold") for index in used))
     _print(table)
 
 

@@ -10,6 +10,5 @@ PROJECTS = Resource(
     columns=("name", "description", "created_at"),
     fields=(Field("description", "What it is for."),),
     update=Update.PUT,
-    can_unset=False,
     examples=("steelyard projects create support-bot -w team",),
 )

@@ -22,6 +22,13 @@ class Kind(Enum):
     JSON_OR_TEXT = "json or text"
 
 
+class Unset(Enum):
+    """How `--unset` clears a field, where no value does."""
+
+    CANNOT = "the API has no way"
+    LEAVE_OUT = "a replaced record without it gets the default"
+
+
 class Update(Enum):
     """How a record is changed."""
 
@@ -32,7 +39,10 @@ class Update(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that `create` and `update` set; `option` where its name would read badly as an option."""
+    """A field that `create` and `update` set; `option` where its name would read badly as an option.
+
+    `unset` is what clears it, which the API says field by field: null keeps most of them as they are.
+    """
 
     name: str
     help: str
@@ -40,6 +50,7 @@ class Field:
     option: str = ""
     metavar: str = ""
     choices: tuple[str, ...] = ()
+    unset: Any = Unset.CANNOT
 
     @property
     def flag(self) -> str:
@@ -85,10 +96,13 @@ class Resource:
     columns: tuple[str, ...]
     fields: tuple[Field, ...]
     update: Update
-    # `--unset` sends a merge patch, which only PATCH takes; a replaced record just leaves the field out.
-    can_unset: bool = True
     hidden_part: str = ""
     examples: tuple[str, ...] = ()
+
+    @property
+    def clearable(self) -> dict[str, Any]:
+        """The fields that `--unset` takes, with what clears each."""
+        return {field.name: field.unset for field in self.fields if field.unset is not Unset.CANNOT}
 
     @property
     def scoped(self) -> bool:

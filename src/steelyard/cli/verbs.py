@@ -9,7 +9,7 @@ import typer
 from steelyard.cli.client import Answer
 from steelyard.cli.errors import RefusedError, UsageError
 from steelyard.cli.output import progress
-from steelyard.cli.resource import Resource, Update
+from steelyard.cli.resource import Resource, Unset, Update
 from steelyard.cli.session import Session, remember, with_session
 
 # Fewer round trips for a whole list, and answers that are still small.
@@ -127,31 +127,26 @@ class Verbs:
         name: Name,
         file: File = None,
         if_match: IfMatch = None,
-        unset: Annotated[
-            list[str] | None,
-            typer.Option("--unset", metavar="FIELD", help="Clear a field. May be given several times."),
-        ] = None,
         **fields: Any,
     ) -> None:
         path, title = self.resource.item(session.workspace, name)
+        cleared = self._cleared(fields.pop("unset", None) or [])
         changes = session.reader.object("--file", file) if file else {}
         changes.update(self.resource.read(session.reader, fields))
-        cleared = [item.replace("-", "_") for item in unset or []]
-        self._check_changes(changes, cleared)
+        both = sorted(changes.keys() & cleared.keys())
+        if both:
+            raise UsageError(f"--unset and a new value for {both[0]} exclude each other")
+        changes.update(cleared)
+        if not changes:
+            raise UsageError("nothing to change: give an option for a field, or --file")
         before: dict[str, Any] = {}
         if self.resource.update is Update.REPLACE:
-            before, answer = self._replace(session, path, changes, cleared, _etag(if_match))
+            before, answer = self._replace(session, path, changes, _etag(if_match))
         else:
             if not (session.output.json or session.output.quiet):
                 # Only to say what changed; the write itself needs no reading.
                 before = session.client.call("GET", path).record()
-            answer = session.client.call(
-                self.resource.update.name,
-                path,
-                body={**changes, **dict.fromkeys(cleared)},
-                content_type="application/merge-patch+json" if cleared else "application/json",
-                if_match=_etag(if_match),
-            )
+            answer = session.client.call(self.resource.update.name, path, body=changes, if_match=_etag(if_match))
         if session.output.json:
             session.output.value(answer.record())
         else:
@@ -178,18 +173,13 @@ class Verbs:
             session.output.note(f"references to it in other records, which lead nowhere now: {dangling}")
 
     def _replace(
-        self,
-        session: Session,
-        path: str,
-        changes: dict[str, Any],
-        cleared: list[str],
-        if_match: str | None,
+        self, session: Session, path: str, changes: dict[str, Any], if_match: str | None
     ) -> tuple[dict[str, Any], Answer]:
         for attempt in range(1, _ATTEMPTS + 1):
             found = session.client.call("GET", path)
             before = found.record()
-            body = {key: value for key, value in before.items() if key not in _READ_ONLY | set(cleared)}
-            body.update(changes)
+            body = {key: value for key, value in before.items() if key not in _READ_ONLY} | changes
+            body = {key: value for key, value in body.items() if value is not Unset.LEAVE_OUT}
             try:
                 return before, session.client.call("PUT", path, body=body, if_match=if_match or found.etag)
             except RefusedError as error:
@@ -198,18 +188,18 @@ class Verbs:
                     raise
         raise AssertionError("the loop returns or raises")
 
-    def _check_changes(self, changes: dict[str, Any], cleared: list[str]) -> None:
-        if not changes and not cleared:
-            raise UsageError("nothing to change: give an option for a field, or --file")
-        if cleared and not self.resource.can_unset:
-            raise UsageError(f'a field of a {self.resource.noun} cannot be unset; set it to "" instead')
-        both = sorted(changes.keys() & set(cleared))
-        if both:
-            raise UsageError(f"--unset and a new value for {both[0]} exclude each other")
-        objects = sorted(key for key, value in changes.items() if isinstance(value, dict))
-        if cleared and objects and self.resource.update is Update.PATCH:
-            # A merge patch, which clears, would lay the object over the old one instead of replacing it.
-            raise UsageError(f"--unset cannot go with {objects[0]}, which is an object; make it two updates")
+    def _cleared(self, names: list[str]) -> dict[str, Any]:
+        clearable = self.resource.clearable
+        # As the field is called, or as its option is.
+        by_name = {field.flag[2:].replace("-", "_"): field.name for field in self.resource.fields}
+        found = {}
+        for text in names:
+            name = text.removeprefix("--").replace("-", "_")
+            name = by_name.get(name, name)
+            if name not in clearable:
+                raise UsageError(f"{text!r} cannot be unset; these can: {', '.join(clearable)}")
+            found[name] = clearable[name]
+        return found
 
     def _written(self, session: Session, record: dict[str, Any], text: str) -> None:
         if session.output.json:
@@ -252,7 +242,12 @@ def commands(resource: Resource, epilog: str) -> typer.Typer:
         Update.PUT: "",
         Update.REPLACE: " It is read, changed and written back; other fields and other writers lose nothing.",
     }[resource.update]
-    add("update", with_session(verbs.update, fields), f"Change fields of a {noun}.{how}", examples)
+    add(
+        "update",
+        with_session(verbs.update, {**fields, **_unset(resource)}),
+        f"Change fields of a {noun}.{how}",
+        examples,
+    )
     add("delete", with_session(verbs.delete), f"Delete a {noun}.")
     return app
 
@@ -262,3 +257,16 @@ def _verbose(resource: Resource) -> dict[str, tuple[Any, Any]]:
         return {}
     option = typer.Option("--verbose", help=f"With {resource.hidden_part}.")
     return {"verbose": (Annotated[bool, option], False)}
+
+
+def _unset(resource: Resource) -> dict[str, tuple[Any, Any]]:
+    names = list(resource.clearable)
+    if not names:
+        return {}
+    option = typer.Option(
+        "--unset",
+        metavar="FIELD",
+        help=f"Clear a field: {', '.join(names)}. May be given several times.",
+        autocompletion=lambda incomplete: [name for name in names if name.startswith(incomplete)],
+    )
+    return {"unset": (Annotated[list[str] | None, option], None)}

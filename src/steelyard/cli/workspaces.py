@@ -10,6 +10,5 @@ WORKSPACES = Resource(
     columns=("name", "description", "created_at"),
     fields=(Field("description", "What it is for."),),
     update=Update.PUT,
-    can_unset=False,
     examples=('steelyard workspaces create team --description "Models of the team"',),
 )

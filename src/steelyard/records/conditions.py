@@ -22,20 +22,14 @@ class Conditions:
         etag = row.etag if row else None
         if self.match is not None and (etag is None or (self.match != (_ANY,) and etag not in self.match)):
             raise _failed("If-Match", etag)
-        if (
-            etag
-            and self.none_match is not None
-            and (self.none_match == (_ANY,) or etag in _weakened(self.none_match))
-        ):
+        if etag and self.none_match is not None and (self.none_match == (_ANY,) or etag in _weakened(self.none_match)):
             raise _failed("If-None-Match", etag)
 
     def unchanged(self, row: Row) -> bool:
         """Whether a reader already has this record. Raises PreconditionFailed where `If-Match` does not hold."""
         if self.match is not None and self.match != (_ANY,) and row.etag not in self.match:
             raise _failed("If-Match", row.etag)
-        return self.none_match is not None and (
-            self.none_match == (_ANY,) or row.etag in _weakened(self.none_match)
-        )
+        return self.none_match is not None and (self.none_match == (_ANY,) or row.etag in _weakened(self.none_match))
 
 
 NONE = Conditions()

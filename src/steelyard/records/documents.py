@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steelyard.records.kinds import Fields, Kind, Row
-from steelyard.records.patch import split_path
-
-Document = dict[str, Any]
+from steelyard.records.dialects import MASK
+from steelyard.records.kinds import Document, Fields, Kind, Row, split_path
 
 
 def visible(
@@ -52,6 +50,18 @@ def _fill_content(document: Document, path: str, contents: Mapping[str, Any] | N
         document[parent] = {**holder, child: contents.get(holder[child]["sha256"]) if contents else None}
 
 
+def whole(kind: Kind, row: Row, *, contents: Mapping[str, Any], adapters: Sequence[Document] = ()) -> Document:
+    """The record as changes of whole documents see it: with its large values, and a mask for a secret that is kept."""
+    document = visible(kind, row, contents=contents, adapters=adapters)
+    for path in kind.secrets:
+        parent, child = split_path(path)
+        holder = document.get(parent)
+        if holder:
+            is_set = holder.pop(f"{child}_set")
+            holder[child] = MASK if is_set else None
+    return document
+
+
 def content_digests(kind: Kind, fields: Fields) -> list[str]:
     """The digests of the large values that `fields` hold."""
     digests = []
@@ -65,9 +75,7 @@ def content_digests(kind: Kind, fields: Fields) -> list[str]:
 def without_nulls(kind: Kind, document: Document) -> Document:
     """`document` without the fields that are null; what a caller put in an object of their own is left as it is."""
     return {
-        key: _pruned(value) if key in kind.structs else value
-        for key, value in document.items()
-        if value is not None
+        key: _pruned(value) if key in kind.structs else value for key, value in document.items() if value is not None
     }
 
 

@@ -16,6 +16,8 @@ JsonObject = Annotated[dict[str, Any], Field(json_schema_extra={"additionalPrope
 Description = Annotated[str, Field(max_length=1000)]
 
 _ECHOED_LENGTH = 200
+# A body of a megabyte can hold a hundred thousand faults; nobody reads them, and wording each takes time.
+_FAULTS_TOLD = 100
 
 
 class Form(BaseModel):
@@ -33,9 +35,7 @@ class OpenForm(Form):
 F = TypeVar("F", bound=Form)
 
 
-def validate(
-    form: type[F], body: Any, *, secrets: Sequence[str] = (), unknown: UnknownFields = "refuse"
-) -> F:
+def validate(form: type[F], body: Any, *, secrets: Sequence[str] = (), unknown: UnknownFields = "refuse") -> F:
     """`body` as `form`; `secrets` are the paths (`a.b`) whose values are never echoed. Raises InvalidInput."""
     try:
         return form.model_validate(body)
@@ -44,7 +44,7 @@ def validate(
     if unknown == "ignore" and any(fault["type"] == "extra_forbidden" for fault in faults):
         known = _without(body, [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"])
         return validate(form, known, secrets=secrets)
-    raise InvalidInput([_fault(form, fault, secrets) for fault in faults])
+    raise InvalidInput([_fault(form, fault, secrets) for fault in faults[:_FAULTS_TOLD]])
 
 
 def _fault(form: type[Form], fault: Mapping[str, Any], secrets: Sequence[str]) -> Fault:
@@ -52,6 +52,8 @@ def _fault(form: type[Form], fault: Mapping[str, Any], secrets: Sequence[str]) -
     message: str = fault["msg"]
     if fault["type"] == "extra_forbidden":
         return Fault(location, "unknown_field", unknown_field_message(form, fault["loc"]))
+    if fault["type"] == "model_type":  # the library's sentence would name our class
+        return Fault(location, "model_attributes_type", "must be a JSON object")
     value = fault["input"]
     return Fault(location, fault["type"], message, value, show_value=_may_show(fault["loc"], value, secrets))
 
@@ -87,9 +89,7 @@ def _nested_form(annotation: Any) -> type[BaseModel] | None:
 
 def _may_show(location: Location, value: Any, secrets: Sequence[str]) -> bool:
     """A value is echoed when it is small, plain, and neither a secret nor something that may hold one."""
-    if not isinstance(value, (str, int, float, bool)) or (
-        isinstance(value, str) and len(value) > _ECHOED_LENGTH
-    ):
+    if not isinstance(value, (str, int, float, bool)) or (isinstance(value, str) and len(value) > _ECHOED_LENGTH):
         return False
     path = ".".join(step for step in location if isinstance(step, str))
     # A secret sent in the wrong place stands beside its own: nothing under the same parent is echoed.

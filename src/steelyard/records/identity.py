@@ -33,3 +33,12 @@ def rising_clock(seconds: Callable[[], float]) -> Callable[[], str]:
         return f"{text}.{fraction:06}Z"
 
     return now
+
+
+def time_ago(seconds: Callable[[], float]) -> Callable[[float], str]:
+    """A function that tells the time so many seconds ago, in the form of records."""
+
+    def ago(past: float) -> str:
+        return f"{datetime.fromtimestamp(seconds() - past, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+    return ago

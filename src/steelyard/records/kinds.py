@@ -16,6 +16,9 @@ from steelyard.records.forms import Form
 from steelyard.records.names import PROJECT_PATTERN, Reference, parse_reference
 
 Fields = dict[str, Any]
+"""The fields of a record, in stored form."""
+Document = dict[str, Any]
+"""A record as it is answered."""
 SORTS = ("created_at", "-created_at", "name", "-name", "updated_at", "-updated_at")
 
 
@@ -48,6 +51,11 @@ class Row(NamedTuple):
         """A strong entity tag: the same for the same bytes of a record, never again for others, also after a delete."""
         return f'"{self.id}.{self.revision}"'
 
+    def revision_of(self, etag: str) -> int | None:
+        """The number of the revision of this record whose entity tag that is; None for any other tag."""
+        number = etag.removeprefix(f'"{self.id}.').removesuffix('"')
+        return int(number) if number.isdigit() and len(number) < 19 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -72,9 +80,7 @@ def canonical_project(values: Fields, workspace: str, name: str) -> Fields:
         return values
     project = parse_reference(values["project"], workspace)
     if project is None or project.workspace != workspace:
-        raise reference_fault(
-            ("body", "project"), f"must be the name of a project in the workspace {workspace!r}"
-        )
+        raise reference_fault(("body", "project"), f"must be the name of a project in the workspace {workspace!r}")
     return {**values, "project": project.name}
 
 
@@ -90,8 +96,8 @@ def _no_links(fields: Fields, workspace: str) -> list[Link]:
 class Kind:
     """The declaration of a kind of record.
 
-    `update_style` says what an update under `application/json` means: `patch` keeps what is absent or null, `replace`
-    sets what is absent to its default.
+    `put_style` says what a PUT means: `patch` keeps what is absent or null, as PATCH does; `replace` sets what is absent
+    to its default.
     """
 
     name: str
@@ -105,11 +111,13 @@ class Kind:
     filters: FilterFields
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """The value of an absent field, where it is not null."""
-    update_style: Literal["patch", "replace"] = "patch"
+    put_style: Literal["patch", "replace"] = "patch"
     kept_when_absent: frozenset[str] = frozenset()
     """The fields that even a replacement keeps when it does not name them."""
     null_clears: frozenset[str] = frozenset()
     """The fields that a null empties (any other field keeps its value)."""
+    never_null: frozenset[str] = frozenset()
+    """The fields that always have a value, and that no dialect clears."""
     empty_clears: frozenset[str] = frozenset()
     """The fields that an empty text empties."""
     read_only: tuple[str, ...] = ("id", "name", "workspace", "created_at", "updated_at", "revision")
@@ -137,3 +145,9 @@ class Kind:
 def reference_fault(location: tuple[str | int, ...], message: str) -> InvalidInput:
     """The error of a field that refers to what it may not."""
     return InvalidInput.of(location, "reference", message)
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """The two steps of a path to a hidden part."""
+    parent, _, child = path.partition(".")
+    return parent, child

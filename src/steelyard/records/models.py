@@ -101,9 +101,11 @@ def canonical_model(values: dict[str, Any], workspace: str, name: str) -> dict[s
     if providers := values.get("model_providers"):
         places = [("body", "model_providers", index) for index in range(len(providers))]
         found = [_reference(text, workspace, place) for text, place in zip(providers, places, strict=True)]
-        for index, text in enumerate(found):
-            if text in found[:index]:
-                raise reference_fault(places[index], f"{text!r} stands twice in the list")
+        seen: set[str] = set()
+        for place, text in zip(places, found, strict=True):
+            if text in seen:
+                raise reference_fault(place, f"{text!r} stands twice in the list")
+            seen.add(text)
         canonical["model_providers"] = found
     return canonical
 
@@ -125,6 +127,7 @@ MODEL = Kind(
     order=tuple(ModelFields.model_fields),
     defaults={"trust_remote_code": False, "custom_fields": {}, "model_providers": []},
     null_clears=frozenset({"backend_format"}),
+    never_null=frozenset({"trust_remote_code"}),
     empty_clears=frozenset({"base_model", "project"}),
     read_only=("id", "name", "workspace", "created_at", "updated_at", "revision", "adapters"),
     secrets=("api_endpoint.api_key",),
@@ -141,9 +144,7 @@ MODEL = Kind(
             FilterField.reference("fileset"),
             FilterField.reference("base_model"),
             FilterField.presence("prompt"),
-            FilterField.relation(
-                "adapters", "adapter", (FilterField.enum("finetuning_type", tuple(FinetuningType)),)
-            ),
+            FilterField.relation("adapters", "adapter", (FilterField.enum("finetuning_type", tuple(FinetuningType)),)),
             FilterField.flag("trust_remote_code"),
             FilterField.enum("backend_format", tuple(BackendFormat)),
         ),

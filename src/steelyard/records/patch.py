@@ -1,5 +1,7 @@
 """How a change is said and what it makes of a record: pure functions, the one way by which any record changes.
 
+A change is said field by field (`Change`), or as a whole new document (`DocumentChange`; the dialects of `dialects.py`).
+
 The dialect of `application/json` (wire.md 1.1): what is absent or null keeps its value, objects and lists replace
 whole. A kind says which fields null or an empty text clears. Parts that an answer hides (large values, secrets) are kept
 when they come back hidden.
@@ -7,11 +9,15 @@ when they come back hidden.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from steelyard.errors import Fault, InvalidInput
-from steelyard.records.forms import Form, UnknownFields, validate
+from steelyard.errors import Fault, InvalidInput, InvalidParameters
+from steelyard.records.dialects import Transform, json_patch, masked, merge_patch
+from steelyard.records.diff import same
+from steelyard.records.forms import Form, UnknownFields, unknown_field_message, validate
 from steelyard.records.kinds import Fields, Kind, Row
+from steelyard.records.policy import Policy
+from steelyard.records.strict_json import check_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +31,86 @@ class Change:
     echoes: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """A change of the document as a whole, which can only be validated against the record that it is made to."""
+
+    transform: Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a caller sent to change a record, and in which dialect."""
+
+    body: Any
+    dialect: Literal["fields", "merge", "json_patch"] = "fields"
+    mask: str | None = None
+    put: bool = False
+    """Whether it was sent to replace the record, for the kinds where that is another thing than to patch it."""
+
+
+def read_change(kind: Kind, said: Said, workspace: str, name: str, policy: Policy) -> Change | DocumentChange:
+    """The change that a caller asks for. Raises InvalidInput, InvalidParameters."""
+    if said.mask is not None:
+        if said.dialect != "fields":
+            message = "update_mask goes with application/json; the other dialects say themselves what changes"
+            raise InvalidParameters.of(("query", "update_mask"), "update_mask", message)
+        return DocumentChange(masked(kind, said.body, said.mask))
+    if said.dialect == "merge":
+        _check_keys(kind, said.body)
+        return DocumentChange(merge_patch(said.body))
+    if said.dialect == "json_patch":
+        return DocumentChange(json_patch(said.body, policy.max_record_bytes))
+    replace = said.put and kind.put_style == "replace"
+    return read_update(kind, said.body, workspace, name, policy.unknown_fields, replace=replace)
+
+
+def _check_keys(kind: Kind, body: Any) -> None:
+    """A merge patch may remove what is not there, but not with a name that nothing has: that is a typing error."""
+    for key in body if isinstance(body, dict) else ():
+        if key not in kind.order and key not in kind.read_only:
+            message = unknown_field_message(kind.update, (key,))
+            raise InvalidInput.of(("body", key), "unknown_field", message)
+
+
+def apply_document(kind: Kind, row: Row, base: Mapping[str, Any], change: DocumentChange, policy: Policy) -> Fields:
+    """The fields of `row`, whose whole document is `base`, after `change`. Raises InvalidInput, PreconditionFailed."""
+    candidate = change.transform(dict(base))
+    removed = [key for key in kind.read_only if key in base and key not in candidate]
+    check_echoes(base, {key: candidate[key] for key in kind.read_only if key in candidate})
+    missing = [key for key in kind.never_null if candidate.get(key) is None]
+    faults = [Fault(("body", key), "read_only", f"{key!r} cannot be changed") for key in removed]
+    faults += [Fault(("body", key), "required", f"{key!r} cannot be empty") for key in missing]
+    if faults:
+        raise InvalidInput(faults)
+    body = {key: value for key, value in candidate.items() if key not in kind.read_only}
+    check_depth(body, policy.max_depth)
+    values = kind.complete(_dump(validate(kind.update, body, secrets=kind.secrets, unknown=policy.unknown_fields)))
+    for key in kind.empty_clears:
+        if values.get(key) == "":
+            values[key] = kind.defaults.get(key)
+    return kind.canonical(values, row.workspace, row.name)
+
+
 def read_new(kind: Kind, body: Any, workspace: str, unknown: UnknownFields) -> tuple[str, Change]:
     """The name of a new record and all its fields. Raises InvalidInput."""
     form = validate(kind.create, body, secrets=kind.secrets, unknown=unknown)
     values = _dump(form)
     name: str = values.pop("name")
-    given = {
-        key: None if value == "" and key in kind.empty_clears else value for key, value in values.items()
-    }
+    given = {key: None if value == "" and key in kind.empty_clears else value for key, value in values.items()}
     return name, Change(kind.canonical(kind.complete(given), workspace, name))
 
 
-def read_update(kind: Kind, body: Any, workspace: str, name: str, unknown: UnknownFields) -> Change:
+def read_update(
+    kind: Kind, body: Any, workspace: str, name: str, unknown: UnknownFields, *, replace: bool = False
+) -> Change:
     """The change that an update's body says under `application/json`. Raises InvalidInput."""
     echoes: dict[str, Any] = {}
     if isinstance(body, dict):
         echoes = {key: body[key] for key in kind.read_only if key in body}
         body = {key: value for key, value in body.items() if key not in echoes} if echoes else body
     given = _dump(validate(kind.update, body, secrets=kind.secrets, unknown=unknown))
-    if kind.update_style == "replace":
+    if replace:
         for key in kind.kept_when_absent:
             if given.get(key) is None:
                 given.pop(key, None)
@@ -71,9 +138,7 @@ def apply_change(kind: Kind, row: Row, change: Change) -> Fields:
 def check_echoes(visible: Mapping[str, Any], echoes: Mapping[str, Any]) -> None:
     """Raises InvalidInput if a read-only field that came along differs from what the record says."""
     faults = [
-        Fault(
-            ("body", key), "read_only", f"{key!r} cannot be changed; leave it out, or send its present value"
-        )
+        Fault(("body", key), "read_only", f"{key!r} cannot be changed; leave it out, or send its present value")
         for key, value in echoes.items()
         if value is not None and value != visible.get(key)
     ]
@@ -83,14 +148,9 @@ def check_echoes(visible: Mapping[str, Any], echoes: Mapping[str, Any]) -> None:
 
 def changed_fields(old: Fields, new: Fields) -> list[str]:
     """The names of the fields whose values differ, in the record's order."""
-    return [key for key in new if new[key] != old.get(key)]
+    return [key for key in new if not same(old.get(key), new[key])]
 
 
 def _dump(form: Form) -> dict[str, Any]:
     """The fields that a caller has set, each in full."""
     return form.model_dump(mode="json", include=set(form.model_fields_set))
-
-
-def split_path(path: str) -> Sequence[str]:
-    """The two steps of a path to a hidden part."""
-    return path.split(".")

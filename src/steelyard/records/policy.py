@@ -17,6 +17,8 @@ class Policy:
     protect_references: bool = False
     allow_trust_remote_code: bool = True
     allow_tool_call_plugin: bool = False
+    max_record_bytes: int = 1_048_576
+    max_depth: int = 64
 
 
 def check_trust(policy: Policy, values: Mapping[str, Any]) -> None:

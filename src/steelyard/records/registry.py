@@ -8,6 +8,4 @@ from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT)}
-)
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT)})

@@ -47,6 +47,11 @@ def decode(body: bytes, *, max_depth: int = DEFAULT_DEPTH) -> Any:
     return value
 
 
+def check_depth(value: Any, max_depth: int) -> None:
+    """Raises BrokenJson if `value` is nested deeper than `max_depth`, or holds text that JSON cannot carry."""
+    _walk(value, max_depth)
+
+
 def _walk(root: Any, max_depth: int) -> None:
     pending: list[tuple[tuple[str | int, ...], Any]] = [(("body",), root)]
     while pending:
@@ -102,6 +107,4 @@ def _constant(name: str) -> NoReturn:
     raise _Refused("finite_number", f"{name} is not JSON; numbers must be finite")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant)

@@ -74,7 +74,7 @@ PROJECT = Kind(
     update=ProjectUpdate,
     answer=Project,
     order=("description",),
-    update_style="replace",
+    put_style="replace",
     omits_nulls=False,
     default_sort="-created_at",
     filters=FilterFields(kind="project", fields=_DESCRIPTION),

@@ -8,9 +8,10 @@ transaction.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from steelyard.records.filters.ast import Filter
+from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
 from steelyard.records.names import Reference
 
@@ -34,6 +35,15 @@ class Query:
     after: tuple[str, str] | None = None
 
 
+class KeptAnswer(NamedTuple):
+    """The answer to a write; `asked` is the digest of what was asked."""
+
+    asked: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: str
+
+
 class ReadTransaction(Protocol):
     """One consistent view of the database."""
 
@@ -55,9 +65,7 @@ class ReadTransaction(Protocol):
     async def base_models(self, model: Reference) -> list[Reference]:
         """`model`, its base model, that one's, and so on, as far as they are here."""
 
-    async def referrers(
-        self, kind: str, target: Reference, besides: str, limit: int
-    ) -> list[tuple[Row, str]]:
+    async def referrers(self, kind: str, target: Reference, besides: str, limit: int) -> list[tuple[Row, str]]:
         """Up to `limit` records, other than the one of id `besides`, that name `target`, each with its field."""
 
     async def count_referrers(self, kind: str, target: Reference, besides: str) -> int:
@@ -66,24 +74,80 @@ class ReadTransaction(Protocol):
     async def workspace_referrers(self, workspace: str) -> list[tuple[str, Reference]]:
         """Kind and name of the records of other workspaces that name a record of this one."""
 
+    async def children(self, id: str, limit: int) -> list[Row]:
+        """Up to `limit` records whose parent is the record `id`."""
+
+    async def find_deleted(self, kind: str, workspace: str, name: str) -> DeletedRow | None:
+        """The record of that name that was deleted last, and can be undeleted."""
+
+    async def deleted_with(self, id: str) -> list[DeletedRow]:
+        """The deleted records that went with the one of that id."""
+
+    async def deleted_before(self, time: str, limit: int) -> list[DeletedRow]:
+        """Up to `limit` records that were deleted before `time`, the oldest first."""
+
+    async def revision(self, id: str, number: int) -> Revision | None:
+        """The change of that number of the record `id`."""
+
+    async def revision_at(self, id: str, time: str) -> Revision | None:
+        """The last change of the record `id` at or before `time`."""
+
+    async def revisions(self, id: str, newest: int, limit: int) -> list[Revision]:
+        """Up to `limit` changes of the record `id`, from number `newest` down."""
+
+    async def count_revisions(self, id: str) -> int:
+        """How many changes of the record `id` are kept."""
+
+    async def caused(self, id: str, since: str) -> list[Revision]:
+        """The changes of other records that the delete of the record `id` has brought about since a time."""
+
+    async def created(self, id: str) -> tuple[str, str | None] | None:
+        """When and by whom the record `id` was created, deleted or not."""
+
+    async def events(self, after: int, limit: int) -> list[Revision]:
+        """Up to `limit` changes of any record that follow the one of number `after`, in their order."""
+
+    async def last_event(self) -> int:
+        """The number of the last change."""
+
+    async def find_answer(self, scope: str, key: str, since: str) -> KeptAnswer | None:
+        """The answer that was given to a write with that key."""
+
 
 class WriteTransaction(ReadTransaction, Protocol):
-    """A view that can be changed; all its changes are stored together, or none."""
+    """A view that can be changed; all its changes are stored together, or none. A change leaves a revision."""
 
-    async def insert(self, row: Row, links: Sequence[Link]) -> None:
+    async def insert(self, row: Row, links: Sequence[Link], note: Note) -> None:
         """Stores a new record. Raises AlreadyExists."""
 
-    async def update(self, row: Row, links: Sequence[Link] | None) -> None:
+    async def update(self, row: Row, links: Sequence[Link] | None, note: Note, changed: Sequence[str]) -> None:
         """Stores a new state of a record; `links` None means that they are as before."""
 
-    async def delete(self, row: Row) -> None:
-        """Removes a record."""
+    async def delete(self, row: Row, note: Note) -> None:
+        """Removes a record, which can be undeleted."""
 
-    async def delete_in_workspace(self, workspace: str) -> None:
-        """Removes every record of a workspace (but not the workspace's own)."""
+    async def delete_in_workspace(self, workspace: str, note: Note) -> int:
+        """Removes every record of a workspace (but not the workspace's own, whose id is the note's cause), and answers
+        how many they were.
+        """
+
+    async def forget_deleted(self, id: str) -> None:
+        """A deleted record is so no more: it has been undeleted, or is purged."""
+
+    async def purge(self, row: DeletedRow, note: Note) -> None:
+        """Removes a deleted record with its history; only that this was done is kept."""
 
     async def put_content(self, digest: str, body: bytes) -> None:
         """Stores a large value (JSON) by its digest, once."""
+
+    async def sweep_contents(self) -> None:
+        """Removes the large values that nothing holds any more."""
+
+    async def keep_answer(self, scope: str, key: str, at: str, answer: KeptAnswer) -> None:
+        """Keeps the answer to a write with that key."""
+
+    async def forget_answers(self, before: str) -> None:
+        """Removes the answers that were kept before a time."""
 
 
 class Store(Protocol):
@@ -95,11 +159,13 @@ class Store(Protocol):
     async def scan(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
         """Runs a read that may be long, away from the event loop."""
 
-    async def write(self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = False) -> T:
+    async def write(
+        self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = False, dry_run: bool = False
+    ) -> T:
         """Runs `action` in a transaction; its answer comes when the change is durable.
 
-        `heavy` says that it may touch many records, and must not hold up the event loop. Raises what `action` raises,
-        StorageFull, or Unavailable.
+        `heavy` says that it may touch many records, and must not hold up the event loop. A `dry_run` answers what the
+        action answers, and takes its changes back. Raises what `action` raises, StorageFull, or Unavailable.
         """
 
     async def ready(self) -> bool:

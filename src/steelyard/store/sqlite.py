@@ -23,9 +23,9 @@ _OLDEST_SQLITE = (3, 38, 0)  # STRICT tables, and JSON that is always there
 class SqliteStore:
     """Records in one SQLite file. Made by `open_store`."""
 
-    def __init__(self, path: Path, readers: int) -> None:
+    def __init__(self, path: Path, readers: int, *, history: bool) -> None:
         self._statements = load_statements()
-        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements)
+        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements, history=history)
         # Reads of a few records take microseconds: less than the way to a thread and back.
         self._near = _connect(path, read_only=True)
         self._near_transaction = SqliteReadTransaction(self._near, self._statements)
@@ -52,8 +52,10 @@ class SqliteStore:
         finally:
             self._pool.put(connection)
 
-    async def write(self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = False) -> T:
-        return await self._writer.write(action, heavy=heavy)
+    async def write(
+        self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = False, dry_run: bool = False
+    ) -> T:
+        return await self._writer.write(action, heavy=heavy, dry_run=dry_run)
 
     async def ready(self) -> bool:
         return bool(self._near.execute("SELECT 1").fetchone())
@@ -66,16 +68,14 @@ class SqliteStore:
             self._pool.get().close()
 
 
-def open_store(path: Path, readers: int) -> SqliteStore:
+def open_store(path: Path, readers: int, *, history: bool = True) -> SqliteStore:
     """The store in the file `path`, made or brought up to date first. Raises StartupError."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         oldest = ".".join(map(str, _OLDEST_SQLITE))
-        raise StartupError(
-            f"this Python has SQLite {sqlite3.sqlite_version}; Steelyard needs {oldest} or newer"
-        )
+        raise StartupError(f"this Python has SQLite {sqlite3.sqlite_version}; Steelyard needs {oldest} or newer")
     try:
         _migrate(path)
-        return SqliteStore(path, readers)
+        return SqliteStore(path, readers, history=history)
     except sqlite3.DatabaseError as error:
         raise StartupError(f"the database {path} cannot be opened: {error}") from error
 
@@ -100,13 +100,9 @@ def _migrate(path: Path) -> None:
         seen = int(connection.execute("PRAGMA user_version").fetchone()[0])
         migrations = load_migrations()
         if seen > migrations[-1][0]:
-            raise StartupError(
-                f"the database {path} was made by a newer Steelyard; use that one, or another folder"
-            )
+            raise StartupError(f"the database {path} was made by a newer Steelyard; use that one, or another folder")
         for number, text in migrations:
             if number > seen:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;"
-                )
+                connection.executescript(f"BEGIN IMMEDIATE;\n{text}\nPRAGMA user_version = {number};\nCOMMIT;")
     finally:
         connection.close()

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from steelyard.errors import AlreadyExists
-from steelyard.records.kinds import Link, Row
+from steelyard.records.history import DeletedRow, Revision
+from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
-from steelyard.store.protocol import Query
+from steelyard.store.protocol import KeptAnswer, Query
 
 _COLUMNS = "r.kind, r.workspace, r.name, r.id, r.revision, r.created_at, r.updated_at, r.created_by, r.updated_by, r.parent, r.fields"
 
@@ -78,14 +78,9 @@ class SqliteReadTransaction:
             for found in self._connection.execute(self._sql["base_models"], (model.workspace, model.name))
         ]
 
-    async def referrers(
-        self, kind: str, target: Reference, besides: str, limit: int
-    ) -> list[tuple[Row, str]]:
+    async def referrers(self, kind: str, target: Reference, besides: str, limit: int) -> list[tuple[Row, str]]:
         values = (kind, target.workspace, target.name, besides, limit)
-        return [
-            (_row(found[:-1]), found[-1])
-            for found in self._connection.execute(self._sql["referrers"], values)
-        ]
+        return [(_row(found[:-1]), found[-1]) for found in self._connection.execute(self._sql["referrers"], values)]
 
     async def count_referrers(self, kind: str, target: Reference, besides: str) -> int:
         values = (kind, target.workspace, target.name, besides)
@@ -95,51 +90,81 @@ class SqliteReadTransaction:
         rows = self._connection.execute(self._sql["workspace_referrers"], (workspace,))
         return [(kind, Reference(home, name)) for kind, home, name in rows]
 
+    async def children(self, id: str, limit: int) -> list[Row]:
+        return [_row(found) for found in self._connection.execute(self._sql["children"], (id, limit))]
 
-class SqliteWriteTransaction(SqliteReadTransaction):
-    """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
+    async def find_deleted(self, kind: str, workspace: str, name: str) -> DeletedRow | None:
+        found = self._connection.execute(self._sql["find_deleted"], (kind, workspace, name)).fetchone()
+        return _deleted(found) if found else None
 
-    A savepoint is set before an action's first change, so that an action that fails later takes nothing of the others
-    with it.
-    """
+    async def deleted_with(self, id: str) -> list[DeletedRow]:
+        return [_deleted(found) for found in self._connection.execute(self._sql["deleted_with"], (id,))]
 
-    wrote = False
+    async def deleted_before(self, time: str, limit: int) -> list[DeletedRow]:
+        return [_deleted(found) for found in self._connection.execute(self._sql["deleted_before"], (time, limit))]
 
-    def _change(self, statement: str, values: Sequence[Any]) -> int:
-        if not self.wrote:
-            self._connection.execute("SAVEPOINT action")
-            self.wrote = True
-        return self._connection.execute(self._sql[statement], values).rowcount
+    async def revision(self, id: str, number: int) -> Revision | None:
+        return self._revision("revision", (id, number))
 
-    async def insert(self, row: Row, links: Sequence[Link]) -> None:
-        stamps = (row.id, row.kind, row.workspace, row.name, row.parent, row.revision)
-        times = (row.created_at, row.updated_at, row.created_by, row.updated_by)
-        if not self._change("insert", (*stamps, *times, orjson.dumps(row.fields).decode())):
-            place = f" in the workspace {row.workspace!r}" if row.workspace else ""
-            raise AlreadyExists(f"A {row.kind} named {row.name!r} exists already{place}")
-        self._link(row, links)
+    async def revision_at(self, id: str, time: str) -> Revision | None:
+        return self._revision("revision_at", (id, time))
 
-    async def update(self, row: Row, links: Sequence[Link] | None) -> None:
-        values = (row.revision, row.updated_at, row.updated_by, orjson.dumps(row.fields).decode(), row.id)
-        self._change("update", values)
-        if links is not None:
-            self._change("unlink", (row.id,))
-            self._link(row, links)
+    def _revision(self, statement: str, values: Sequence[Any]) -> Revision | None:
+        found = self._connection.execute(self._sql[statement], values).fetchone()
+        return _revision(found) if found else None
 
-    async def delete(self, row: Row) -> None:
-        self._change("delete", (row.id,))
+    async def revisions(self, id: str, newest: int, limit: int) -> list[Revision]:
+        return [_revision(found) for found in self._connection.execute(self._sql["revisions"], (id, newest, limit))]
 
-    async def delete_in_workspace(self, workspace: str) -> None:
-        self._change("delete_in_workspace", (workspace,))
+    async def count_revisions(self, id: str) -> int:
+        return int(self._connection.execute(self._sql["count_revisions"], (id,)).fetchone()[0])
 
-    async def put_content(self, digest: str, body: bytes) -> None:
-        self._change("put_content", (digest, body.decode()))
+    async def caused(self, id: str, since: str) -> list[Revision]:
+        return [_revision(found) for found in self._connection.execute(self._sql["caused"], (id, since))]
 
-    def _link(self, row: Row, links: Sequence[Link]) -> None:
-        for link in links:
-            self._change(
-                "link", (row.id, link.field, link.target_kind, link.target.workspace, link.target.name)
-            )
+    async def created(self, id: str) -> tuple[str, str | None] | None:
+        found: tuple[str, str | None] | None = self._connection.execute(self._sql["created"], (id,)).fetchone()
+        return found
+
+    async def events(self, after: int, limit: int) -> list[Revision]:
+        return [_revision(found) for found in self._connection.execute(self._sql["events"], (after, limit))]
+
+    async def last_event(self) -> int:
+        return int(self._connection.execute(self._sql["last_event"]).fetchone()[0])
+
+    async def find_answer(self, scope: str, key: str, since: str) -> KeptAnswer | None:
+        found = self._connection.execute(self._sql["find_answer"], (scope, key, since)).fetchone()
+        if found is None:
+            return None
+        asked, status, headers, body = found
+        return KeptAnswer(asked, status, [(name, value) for name, value in orjson.loads(headers)], body)
+
+
+def _row(found: Sequence[Any]) -> Row:
+    kind, workspace, name, id, revision, created_at, updated_at, created_by, updated_by, parent, fields = found
+    return Row(
+        kind,
+        id,
+        workspace,
+        name,
+        revision,
+        created_at,
+        updated_at,
+        orjson.loads(fields),
+        created_by,
+        updated_by,
+        parent,
+    )
+
+
+def _deleted(found: Sequence[Any]) -> DeletedRow:
+    row = DeletedRow(*found)
+    return row._replace(fields=orjson.loads(found[8]))
+
+
+def _revision(found: Sequence[Any]) -> Revision:
+    changed, fields = orjson.loads(found[12]), orjson.loads(found[13]) if found[13] else None
+    return Revision(*found)._replace(changed=changed, fields=fields)
 
 
 _SORT_COLUMNS = {"created_at": "r.created_at", "updated_at": "r.updated_at", "name": "r.name"}
@@ -155,22 +180,3 @@ def _where(query: Query) -> tuple[str, list[Any]]:
         where += f" AND ({condition})"
         values.extend(parameters)
     return where, values
-
-
-def _row(found: Sequence[Any]) -> Row:
-    kind, workspace, name, id, revision, created_at, updated_at, created_by, updated_by, parent, fields = (
-        found
-    )
-    return Row(
-        kind,
-        id,
-        workspace,
-        name,
-        revision,
-        created_at,
-        updated_at,
-        orjson.loads(fields),
-        created_by,
-        updated_by,
-        parent,
-    )

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
 from steelyard.store.protocol import WriteTransaction
-from steelyard.store.sqlite_transaction import SqliteWriteTransaction
+from steelyard.store.sqlite_changes import SqliteWriteTransaction
 
 T = TypeVar("T")
 Action = Callable[[WriteTransaction], Awaitable[Any]]
@@ -30,6 +30,7 @@ _BATCH_TIME = 0.005
 class _Job:
     action: Action
     heavy: bool
+    dry_run: bool
     answer: "asyncio.Future[Any]"
 
 
@@ -43,8 +44,9 @@ class _Outcome:
 class SqliteWriter:
     """Runs actions in the order in which they come, each whole or not at all."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str], *, history: bool) -> None:
         self._connection = connection
+        self._history = history
         self._statements = statements
         self._jobs: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="steelyard-commit")
@@ -53,13 +55,13 @@ class SqliteWriter:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def write(self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool) -> T:
+    async def write(self, action: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool, dry_run: bool) -> T:
         """Runs `action` and answers when its changes are durable. Raises what it raises, StorageFull or Unavailable."""
         if self._closing:
             raise Unavailable("the server is stopping")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._jobs.append(_Job(action, heavy, answer))
+        self._jobs.append(_Job(action, heavy, dry_run, answer))
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -112,7 +114,7 @@ class SqliteWriter:
         return outcomes
 
     def _run(self, job: _Job) -> _Outcome:
-        transaction = SqliteWriteTransaction(self._connection, self._statements)
+        transaction = SqliteWriteTransaction(self._connection, self._statements, history=self._history)
         try:
             value = finish(job.action(transaction))
         except (
@@ -125,13 +127,17 @@ class SqliteWriter:
             AttributeError,
         ) as error:
             # Whatever it is belongs to this action alone: its caller hears of it, the others of the batch do not.
-            if transaction.wrote and self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO action")
-                self._connection.execute("RELEASE action")
+            self._end(transaction, keep=False)
             return _Outcome(job, error=_named(error))
-        if transaction.wrote:
-            self._connection.execute("RELEASE action")
+        self._end(transaction, keep=not job.dry_run)
         return _Outcome(job, value)
+
+    def _end(self, transaction: SqliteWriteTransaction, *, keep: bool) -> None:
+        """Keeps an action's changes for the commit, or takes them back."""
+        if transaction.wrote and self._connection.in_transaction:
+            if not keep:
+                self._connection.execute("ROLLBACK TO action")
+            self._connection.execute("RELEASE action")
 
     def _commit(self) -> None:
         try:

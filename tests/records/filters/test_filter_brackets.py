@@ -66,6 +66,10 @@ def test_brackets_under_not_are_negated_together(said: Said) -> None:
     assert said(*pairs) == {"$not": {"name": {"$eq": "a"}, "description": {"$eq": "b"}}}
 
 
+def test_not_under_a_relation_speaks_of_the_child(said: Said) -> None:
+    assert said(("filter[adapters][$not][name]", "a")) == {"adapters": {"$not": {"name": {"$eq": "a"}}}}
+
+
 def test_data_paths_stand_in_one_bracket_or_in_many(said: Said) -> None:
     expected = {"data.spec.family": {"$eq": "llama"}}
     assert said(("filter[data.spec.family]", "llama")) == expected

@@ -12,7 +12,9 @@ from steelyard.records.filters import COMMON, Operator, criteria, fields, object
 
 PAGE = (Path(__file__).parents[3] / "docs" / "filters.md").read_text()
 CODE = re.findall(r"`([^`]+)`", PAGE)
-QUERIES = [code for code in CODE if re.match(r"\??filter(\[|=)", code) and not re.search(r"\[\.\.\.\]|\[field\]|=$", code)]
+QUERIES = [
+    code for code in CODE if re.match(r"\??filter(\[|=)", code) and not re.search(r"\[\.\.\.\]|\[field\]|=$", code)
+]
 RAW = [code for code in CODE if re.match(r"\{.+\}$|-?[a-z_.]+(:|~|>=| IN | NOT IN )[\"\[(*a-z]", code)]
 RAW = [code.replace("\n", " ") for code in RAW if not re.search(r": (true|false|null)$", code)]
 

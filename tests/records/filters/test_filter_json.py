@@ -1,5 +1,6 @@
 """`filter={...}`."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,12 @@ Refusal = Callable[..., str]
 )
 def test_what_is_written_and_what_is_meant(said: Said, written: str, meant: dict[str, Any]) -> None:
     assert said(written) == meant
+
+
+def test_groups_of_the_same_sort_are_one_group(said: Said) -> None:
+    a, b, c = ({"name": {"$eq": letter}} for letter in "abc")
+    for word in ("$and", "$or"):
+        assert said(json.dumps({word: [{word: [a, b]}, c]})) == {word: [a, b, c]}
 
 
 def test_siblings_of_a_logical_key_are_kept(said: Said) -> None:

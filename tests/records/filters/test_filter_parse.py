@@ -53,6 +53,18 @@ def test_32_levels_are_read_and_33_are_not(said: Said, refusal: Refusal) -> None
     assert "deeper than 32" in refusal(("filter" + "[$not]" * 32 + "[name]", "a"))
 
 
+def test_a_relation_is_a_level(said: Said, refusal: Refusal) -> None:
+    def negations(levels: int) -> str:
+        return '{"$not":' * (levels - 1) + '{"name":"a"}' + "}" * (levels - 1)
+
+    assert said(f'{{"adapters":{negations(31)}}}')
+    assert "deeper than 32" in refusal(f'{{"adapters":{negations(32)}}}')
+    assert said("adapters:(" + "-" * 30 + 'name:"a")')
+    assert "deeper than 32" in refusal("adapters:(" + "-" * 31 + 'name:"a")')
+    assert said(("filter[adapters]" + "[$not]" * 30 + "[name]", "a"))
+    assert "deeper than 32" in refusal(("filter[adapters]" + "[$not]" * 31 + "[name]", "a"))
+
+
 @pytest.mark.parametrize(
     "nested",
     [

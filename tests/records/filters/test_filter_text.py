@@ -74,6 +74,7 @@ def test_parentheses_after_a_relation_speak_of_one_child(said: Said) -> None:
 def test_words_are_fields_where_a_field_continues(said: Said, refusal: Refusal) -> None:
     assert "Unknown filter field 'order'" in refusal('name:"a" order:"b"')
     assert "Unknown filter field 'notes'" in refusal('notes:"b"')
+    assert "Unknown filter field 'or'" in refusal('name:"a" or.x:"b"')
 
 
 @pytest.mark.parametrize(

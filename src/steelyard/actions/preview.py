@@ -1,0 +1,80 @@
+"""What a write would do beyond its own record: asked within the transaction that is then taken back."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from steelyard.actions.writes import Written
+from steelyard.records.diff import Difference, differences
+from steelyard.records.kinds import Kind, Row
+from steelyard.records.names import Reference
+from steelyard.store.protocol import ReadTransaction
+
+# What the gateway routes a model by.
+_ROUTING = frozenset({"api_endpoint", "backend_format", "model_providers", "prompt", "base_model"})
+_NAMED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """What else a write touches; each list names at most a hundred.
+
+    `dangling`: records that would name something that is gone; `missing`: what the record would name that is not there;
+    `released`: records that would leave the one that goes; `removed`: how many would go with it; `routes`: models whose
+    requests would go another way; `adapters`: those that would lose their base.
+    """
+
+    dangling: list[dict[str, str]] = field(default_factory=list)
+    missing: list[dict[str, str]] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    removed: int = 0
+    routes: list[str] = field(default_factory=list)
+    adapters: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a write would change in its record, and what else."""
+
+    diff: list[Difference]
+    affected: Affected
+
+    def document(self) -> dict[str, Any]:
+        """As it is answered."""
+        return {"diff": self.diff, "affected": asdict(self.affected)}
+
+
+async def preview(tx: ReadTransaction, written: Written) -> Preview:
+    """What `written` has done in the transaction `tx`."""
+    kind, before, after = written.kind, written.before, written.after
+    diff = differences(kind, before.fields if before else None, after.fields if after else None)
+    if after is None and before is not None:
+        return Preview(diff, await _of_delete(tx, kind, before, written))
+    assert after is not None  # noqa: S101 - a write that is no delete leaves a record
+    changed = {difference["path"].partition(".")[0] for difference in diff}
+    routed = kind.name == "model" and not _ROUTING.isdisjoint(changed)
+    return Preview(
+        diff,
+        Affected(
+            missing=[
+                {"kind": link.target_kind, "reference": str(link.target), "field": link.field}
+                for link in kind.links(after.fields, after.workspace)
+                if not await tx.exists(link.target_kind, link.target.workspace, link.target.name)
+            ][:_NAMED],
+            routes=[_name(after)] if routed else [],
+        ),
+    )
+
+
+async def _of_delete(tx: ReadTransaction, kind: Kind, row: Row, written: Written) -> Affected:
+    referrers = await tx.referrers(kind.name, Reference(row.workspace, row.name), row.id, _NAMED)
+    return Affected(
+        dangling=[{"kind": other.kind, "reference": _name(other), "field": field} for other, field in referrers],
+        released=[str(reference) for reference in written.released[:_NAMED]],
+        removed=written.removed,
+        routes=[_name(row)] if kind.name == "model" else [],
+        adapters=[_name(child) for child in await tx.children(row.id, _NAMED)],
+    )
+
+
+def _name(row: Row) -> str:
+    return f"{row.workspace}/{row.name}" if row.workspace else row.name

@@ -1,0 +1,28 @@
+"""The writes of each kind of record, by the kind's name: what batches, applies and imports look up."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from steelyard.actions import models, prompts, workspaces
+from steelyard.actions.writes import Rules, Write, no_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """The functions that prepare the writes of one kind, and the rules that its fields keep to."""
+
+    create: Callable[..., Write]
+    update: Callable[..., Write]
+    delete: Callable[..., Write]
+    rules: Rules = no_rules
+
+
+VERBS: Mapping[str, Verbs] = MappingProxyType(
+    {
+        "workspace": Verbs(workspaces.create_workspace, workspaces.update_workspace, workspaces.delete_workspace),
+        "project": Verbs(workspaces.create_project, workspaces.update_project, workspaces.delete_project),
+        "model": Verbs(models.create_model, models.update_model, models.delete_model, models.model_rules),
+        "prompt": Verbs(prompts.create_prompt, prompts.update_prompt, prompts.delete_prompt, prompts.prompt_rules),
+    }
+)

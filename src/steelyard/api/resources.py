@@ -1,0 +1,52 @@
+"""Where each kind of record stands in the API."""
+
+from typing import Annotated
+
+from fastapi import Query
+
+from steelyard.api.routes import Resource
+from steelyard.api.writes import shape_gone_message
+from steelyard.records.models import MODEL
+from steelyard.records.prompts import PROMPT
+from steelyard.records.workspaces import PROJECT, WORKSPACE
+
+
+def _wait_for_roles(
+    wait_role_propagation: Annotated[
+        bool, Query(description="For clients of the platform; here a role is in force when the answer is sent.")
+    ] = True,
+) -> None:
+    """A parameter that is taken and has nothing to do."""
+
+
+MODELS = Resource(
+    kind=MODEL,
+    prefix="/apis/models/v2/workspaces/{workspace}/models",
+    plural="models",
+    verbose=True,
+)
+PROMPTS = Resource(
+    kind=PROMPT,
+    prefix="/apis/models/v2/workspaces/{workspace}/prompts",
+    plural="prompts",
+    puts=True,
+)
+WORKSPACES = Resource(
+    kind=WORKSPACE,
+    prefix="/apis/entities/v2/workspaces",
+    plural="workspaces",
+    in_workspace=False,
+    puts=True,
+    echo_filter=True,
+    delete_shape=lambda _, name: shape_gone_message("Workspace deleted", name),
+    create_parameters=_wait_for_roles,
+)
+PROJECTS = Resource(
+    kind=PROJECT,
+    prefix="/apis/entities/v2/workspaces/{workspace}/projects",
+    plural="projects",
+    puts=True,
+    echo_filter=True,
+    delete_shape=lambda home, name: shape_gone_message("Project deleted successfully", f"{home}/{name}"),
+)
+RESOURCES = (MODELS, PROMPTS, WORKSPACES, PROJECTS)

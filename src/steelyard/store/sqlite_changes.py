@@ -1,0 +1,100 @@
+"""Changes on one SQLite connection; each leaves a revision behind. See `sqlite_transaction.py`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+import sqlite3
+
+import orjson
+
+from steelyard.errors import AlreadyExists
+from steelyard.records.history import DeletedRow, Note
+from steelyard.records.kinds import Link, Row
+from steelyard.store.protocol import KeptAnswer
+from steelyard.store.sqlite_transaction import SqliteReadTransaction
+
+
+class SqliteWriteTransaction(SqliteReadTransaction):
+    """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
+
+    A savepoint is set before an action's first change, so that an action that fails later takes nothing of the others
+    with it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str], *, history: bool) -> None:
+        super().__init__(connection, statements)
+        self.wrote = False
+        self._history = history
+
+    def _change(self, statement: str, values: Sequence[Any]) -> int:
+        if not self.wrote:
+            self._connection.execute("SAVEPOINT action")
+            self.wrote = True
+        return self._connection.execute(self._sql[statement], values).rowcount
+
+    async def insert(self, row: Row, links: Sequence[Link], note: Note) -> None:
+        fields = orjson.dumps(row.fields).decode()
+        stamps = (row.id, row.kind, row.workspace, row.name, row.parent, row.revision)
+        times = (row.created_at, row.updated_at, row.created_by, row.updated_by)
+        if not self._change("insert", (*stamps, *times, fields)):
+            place = f" in the workspace {row.workspace!r}" if row.workspace else ""
+            raise AlreadyExists(f"A {row.kind} named {row.name!r} exists already{place}")
+        self._link(row, links)
+        self._note(row, note, list(row.fields), fields)
+
+    async def update(self, row: Row, links: Sequence[Link] | None, note: Note, changed: Sequence[str]) -> None:
+        fields = orjson.dumps(row.fields).decode()
+        self._change("update", (row.revision, row.updated_at, row.updated_by, fields, row.id))
+        if links is not None:
+            self._change("unlink", (row.id,))
+            self._link(row, links)
+        self._note(row, note, changed, fields)
+
+    async def delete(self, row: Row, note: Note) -> None:
+        # First the note: the numbers of a record's revisions go on when it is undeleted.
+        gone = row._replace(revision=row.revision + 1)
+        self._note(gone, note, [], None)
+        kept = (row.id, row.kind, row.workspace, row.name, row.parent, gone.revision, row.created_at, row.created_by)
+        self._change("remember_deleted", (*kept, orjson.dumps(row.fields).decode(), note.at, note.cause))
+        self._change("delete", (row.id,))
+
+    async def delete_in_workspace(self, workspace: str, note: Note) -> int:
+        if self._history:
+            noted = (note.at, note.actor, note.request_id, note.reason, note.cause, workspace)
+            self._change("note_workspace_delete", noted)
+        self._change("remember_workspace", (note.at, note.cause, workspace))
+        return self._change("delete_in_workspace", (workspace,))
+
+    async def forget_deleted(self, id: str) -> None:
+        self._change("forget_deleted", (id,))
+
+    async def purge(self, row: DeletedRow, note: Note) -> None:
+        self._change("forget_revisions", (row.id,))
+        self._change("forget_deleted", (row.id,))
+        stamps = (row.id, row.kind, row.workspace, row.name, row.revision + 1)
+        self._change(
+            "note", (*stamps, note.action, note.at, note.actor, note.request_id, note.reason, None, "[]", None)
+        )
+
+    async def put_content(self, digest: str, body: bytes) -> None:
+        self._change("put_content", (digest, body.decode()))
+
+    async def sweep_contents(self) -> None:
+        self._change("sweep_contents", ())
+
+    async def keep_answer(self, scope: str, key: str, at: str, answer: KeptAnswer) -> None:
+        headers = orjson.dumps(answer.headers).decode()
+        self._change("keep_answer", (scope, key, answer.asked, at, answer.status, headers, answer.body))
+
+    async def forget_answers(self, before: str) -> None:
+        self._change("forget_answers", (before,))
+
+    def _note(self, row: Row, note: Note, changed: Sequence[str], fields: str | None) -> None:
+        if not self._history:
+            return
+        stamps = (row.id, row.kind, row.workspace, row.name, row.revision, note.action, note.at)
+        who = (note.actor, note.request_id, note.reason, note.cause)
+        self._change("note", (*stamps, *who, orjson.dumps(changed).decode(), fields))
+
+    def _link(self, row: Row, links: Sequence[Link]) -> None:
+        for link in links:
+            self._change("link", (row.id, link.field, link.target_kind, link.target.workspace, link.target.name))

@@ -1,5 +1,6 @@
 """How the servers of our own are started; the peer is in peer.py."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,22 @@ from bench.server import Recipe
 _ROOT = Path(__file__).parent.parent
 
 
-def steelyard() -> Recipe:
-    """Steelyard as anybody would start it: no settings but where to listen and where to keep the data."""
+def copy_source(home: Path) -> Path:
+    """A copy of Steelyard's source under `home`, so that work that goes on in the checkout changes no run."""
+    return Path(shutil.copytree(_ROOT / "src", home / "src", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def steelyard(source: Path) -> Recipe:
+    """Steelyard as anybody would start it: no settings but where to listen and where to keep the data.
+
+    Its code is that of the folder `source`, and what it needs is that of this environment.
+    """
 
     def command(port: int, data: Path) -> list[str]:
         program = str(Path(sys.executable).parent / "steelyard")
         return [program, "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data)]
 
-    return Recipe("steelyard", command, lambda _data, _models: {})
+    return Recipe("steelyard", command, lambda _data, _models: {"PYTHONPATH": str(source)})
 
 
 def asgi_limit() -> Recipe:

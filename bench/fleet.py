@@ -1,7 +1,6 @@
 """All servers of one run, started and filled with models."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from bench import contestants, peer
@@ -11,23 +10,23 @@ from bench.records import MODELS_PATH
 from bench.server import Recipe, Server
 
 _OUR_LIMIT_S = 120.0
-_RECIPES: dict[Side, Callable[[], Recipe]] = {
-    Side.OURS: contestants.steelyard,
-    Side.PEER: peer.recipe,
-    Side.ASGI: contestants.asgi_limit,
-    Side.SQLITE: contestants.sqlite_limit,
-}
 
 
 class Fleet:
     """Servers by side and size (a bare ASGI server has size 0), each asleep from when it is ready.
 
-    `home` is a folder for their data; `core` is where all of them run; `peer_seconds` is how long each
+    `ours` is how Steelyard is started; `home` is a folder for their data; `core` is where all of them run; `peer_seconds` is how long each
     server of the peer may take to create models in this run.
     """
 
-    def __init__(self, home: Path, core: int, peer_seconds: float) -> None:
+    def __init__(self, ours: Recipe, home: Path, core: int, peer_seconds: float) -> None:
         self.servers: dict[tuple[Side, int], Server] = {}
+        self._recipes = {
+            Side.OURS: ours,
+            Side.PEER: peer.recipe(),
+            Side.ASGI: contestants.asgi_limit(),
+            Side.SQLITE: contestants.sqlite_limit(),
+        }
         self._home = home
         self._core = core
         self._peer_seconds = peer_seconds
@@ -38,7 +37,8 @@ class Fleet:
         Raises ServerError, LoadError or OSError.
         """
         models = size if side is Side.SQLITE else 0
-        server = Server(_RECIPES[side](), self._home / f"{side.name.lower()}-{size}", self._core, models)
+        home = self._home / f"{side.name.lower()}-{size}"
+        server = Server(self._recipes[side], home, self._core, models)
         self.servers[side, size] = server
         if side is Side.PEER:
             self._start_peer(server, size)

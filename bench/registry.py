@@ -36,6 +36,7 @@ class Benchmark:
     def __init__(self, options: argparse.Namespace, home: Path) -> None:
         self.missing: list[str] = []
         self._home = home
+        self._steelyard = contestants.steelyard(contestants.copy_source(home))
         self._quick: bool = options.quick
         self._peer: bool = not options.skip_peer
         self._rounds: int = options.rounds or (2 if options.quick else 5)
@@ -50,7 +51,7 @@ class Benchmark:
         ours, theirs = Footprint(), Footprint()
         self._weigh(ours, theirs)
         steps = self._steps()
-        fleet = Fleet(self._home, self._server_core, 25 if self._quick else 90)
+        fleet = Fleet(self._steelyard, self._home, self._server_core, 25 if self._quick else 90)
         try:
             for side, size in needed(steps):
                 if not self._attempt(f"{side.value} with {size:,} models", partial(fleet.start, side, size)):
@@ -74,7 +75,7 @@ class Benchmark:
             say("cold starts and idle memory")
             start = partial(footprint.start_and_idle, core=self._server_core)
             home, times = self._home, 3 if self._quick else 5
-            self._attempt("cold start", partial(start, contestants.steelyard(), home / "ours", times, ours))
+            self._attempt("cold start", partial(start, self._steelyard, home / "ours", times, ours))
             if self._peer:
                 times = 1 if self._quick else 3
                 self._attempt("the peer's start", partial(start, peer.recipe(), home / "peer", times, theirs))

@@ -1,6 +1,7 @@
 """Runs the plan: round by round, side by side, one server awake at a time."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
@@ -34,6 +35,7 @@ class Rounds:
         self._servers = servers
         self._scratch = scratch
         self._core = core
+        self._begun = time.monotonic()
         self._attempt = attempt
         self._tags = count(1)
         self._checked: set[tuple[Cell, Side]] = set()
@@ -74,7 +76,11 @@ class Rounds:
         finally:
             server.freeze()
         results.add(cell, step.side, turn, sample)
-        print(f"  {cell.key} {step.side.value}: {rate_of(step.side)(sample):,.1f}/s", file=sys.stderr, flush=True)
+        print(
+            f"  {time.monotonic() - self._begun:4.0f} s  {cell.key} {step.side.value}: {rate_of(step.side)(sample):,.1f}/s",
+            file=sys.stderr,
+            flush=True,
+        )
         if cell.operation == "create" and step.side is Side.OURS:
             server.restore_snapshot()
             server.freeze()
@@ -96,7 +102,7 @@ class Rounds:
             raise LoadError(f"{step.side.value} answered too few models for {path}")
 
     def _restore(self) -> None:
-        for (side, _), server in self._servers.items():
+        for (side, size), server in self._servers.items():
             if side is Side.OURS:
-                server.restore_snapshot()
+                self._attempt(f"{side.value} with {size:,} models, again", server.restore_snapshot)
                 server.freeze()

@@ -1,10 +1,13 @@
 """Builds the server from its settings, and runs it."""
 
+import asyncio
 import contextlib
 import logging
+import os
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import time
 from uuid import uuid4
@@ -17,13 +20,15 @@ from starlette.types import ASGIApp
 
 from steelyard import __version__
 from steelyard.actions.context import Context
+from steelyard.actions.maintenance import maintain
 from steelyard.actions.workspaces import seed_workspaces
-from steelyard.api import errors, system
+from steelyard.api import batch, errors, feed, system, transfer
 from steelyard.api.access_log import AccessLog
 from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
 from steelyard.api.metrics import Metrics
 from steelyard.api.openapi import build_openapi
+from steelyard.api.requests import Stopping
 from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
 from steelyard.auth.vault import Vault, load_master_key
@@ -48,7 +53,7 @@ def open_context(settings: Settings, folder: DataFolder) -> Context:
     )
 
 
-def build_app(settings: Settings, context: Context) -> ASGIApp:
+def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIApp:
     """The application; its lifespan ends with the store closed."""
     metrics = Metrics()
     access_log = AccessLog() if settings.log.access else None
@@ -56,9 +61,12 @@ def build_app(settings: Settings, context: Context) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await seed_workspaces(context)
+        tidying = asyncio.create_task(maintain(context, settings.history.retention_days * 24 * 3600))
         try:
             yield
         finally:
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
             await context.store.close()
             if access_log is not None:
                 access_log.flush()
@@ -78,9 +86,11 @@ def build_app(settings: Settings, context: Context) -> ASGIApp:
     api.state.settings = settings
     api.state.context = context
     api.state.metrics = metrics
+    api.state.stopping = stopping
     for resource in RESOURCES:
         api.include_router(routes_of(resource))
-    api.include_router(system.router)
+    for part in (batch, transfer, feed, system):
+        api.include_router(part.router)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
     return Edge(HotRoutes(api), metrics, access_log)
 
@@ -104,11 +114,16 @@ def policy_of(settings: Settings) -> Policy:
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """Says where it listens once it does, and that it stops before it waits for the answers under way."""
 
-    def __init__(self, config: uvicorn.Config, data_dir: Path) -> None:
+    def __init__(self, config: uvicorn.Config, data_dir: Path, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._data_dir = data_dir
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -128,8 +143,14 @@ def serve(settings: Settings) -> None:
     folder = DataFolder.claim(settings.data_dir)
     try:
         listener = _listen(settings.host, settings.port)
+        context, stopping = open_context(settings, folder), Stopping()
+
+        def stop() -> None:
+            stopping.asked = True
+            context.store.changed.ring()
+
         config = uvicorn.Config(
-            build_app(settings, open_context(settings, folder)),
+            build_app(settings, context, stopping),
             loop="uvloop",
             http="httptools",
             ws="none",
@@ -140,7 +161,11 @@ def serve(settings: Settings) -> None:
             server_header=False,
             timeout_graceful_shutdown=settings.limits.shutdown_seconds,
         )
-        _Server(config, settings.data_dir).run([listener])
+        # The server stops on these by itself, and then sends them on to whoever handled them before: a stop that was
+        # asked for is no failure.
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked, lambda *_: None)
+        _Server(config, settings.data_dir, stop).run([listener])
     finally:
         folder.release()
 
@@ -151,5 +176,5 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise StartupError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --host and --port"
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another with --host and --port"
         ) from None

@@ -87,6 +87,12 @@ class LimitSettings(_Section):
         le=64 * 1_048_576,
         description="The largest body of a request that writes a record, in bytes; a larger one is 413.",
     )
+    import_body_bytes: Whole = Field(
+        268_435_456,
+        ge=1_048_576,
+        le=4_294_967_296,
+        description="The largest body, in bytes, of an import.",
+    )
     json_depth: Whole = Field(
         64, ge=8, le=128, description="How deeply arrays and objects of a body may be nested; deeper is 422."
     )

@@ -59,7 +59,7 @@ def test_nothing_that_leaves_the_server_holds_the_key(data_dir: Path) -> None:
             for place in (f"{path}/m", f"{path}/m?verbose=true", "/metrics", "/openapi.json", "/status"):
                 client.get(place)
             client.delete(f"{path}/m")
-        assert server.stop() in {0, -15}
+        assert server.stop() == 0
         assert len(client.heard) > 40
         for request, said in client.heard:
             assert CANARY not in said, request

@@ -1,14 +1,17 @@
 """Performs prepared writes: for good, for show, or once for a key that a caller may send again."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from steelyard.actions.context import Context
 from steelyard.actions.preview import Preview, preview
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import InvalidParameters
 from steelyard.store.protocol import KeptAnswer, WriteTransaction
+
+T = TypeVar("T")
 
 ANSWER_SECONDS = 24 * 3600
 
@@ -36,33 +39,38 @@ async def perform(context: Context, write: Write) -> Written:
 
 
 async def perform_for_show(context: Context, write: Write) -> tuple[Written, Preview]:
-    """What the write would do: all of it happens, is looked at, and is taken back. Raises what the write raises."""
+    """What the write would do. Raises what the write raises."""
 
     async def run(tx: WriteTransaction) -> tuple[Written, Preview]:
         written = await write.run(tx)
         return written, await preview(tx, written)
 
-    return await context.store.write(run, heavy=write.heavy, dry_run=True)
+    return await run_for_show(context, run, heavy=write.heavy)
 
 
-async def perform_once(
-    context: Context, write: Write, key: OnceKey, answer: Callable[[Written], KeptAnswer]
+async def run_for_show(context: Context, run: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = True) -> T:
+    """What `run` would do: all of it happens, is looked at, and is taken back."""
+    return await context.store.write(run, heavy=heavy, dry_run=True)
+
+
+async def run_once(
+    context: Context, run: Callable[[WriteTransaction], Awaitable[KeptAnswer]], key: OnceKey, *, heavy: bool
 ) -> tuple[KeptAnswer, bool]:
-    """Performs a write unless it has been performed for that key; the answer is kept with it, in one transaction.
+    """Does `run` unless it has been done for that key; the answer is kept with it, in one transaction.
 
-    Answers the (first) answer, and whether it is a repetition. A write that fails keeps no answer: it has done nothing,
+    Answers the (first) answer, and whether it is a repetition. A run that fails keeps no answer: it has done nothing,
     and may be tried again. Raises InvalidParameters if the key came with something else before.
     """
 
-    async def run(tx: WriteTransaction) -> tuple[KeptAnswer, bool]:
+    async def action(tx: WriteTransaction) -> tuple[KeptAnswer, bool]:
         found = await tx.find_answer(key.scope, key.key, context.ago(ANSWER_SECONDS))
         if found is not None:
             if found.asked != key.asked:
                 message = "this key came with another request before; send a new key for a new request"
                 raise InvalidParameters.of(("header", "Idempotency-Key"), "idempotency_key_reused", message)
             return found, True
-        kept = answer(await write.run(tx))._replace(asked=key.asked)
+        kept = (await run(tx))._replace(asked=key.asked)
         await tx.keep_answer(key.scope, key.key, context.now(), kept)
         return kept, False
 
-    return await context.store.write(run, heavy=write.heavy)
+    return await context.store.write(action, heavy=heavy)

@@ -51,16 +51,20 @@ class InvalidInputBody(BaseModel):
 
 def error_response(error: SteelyardError, path: str, method: str) -> Response:
     """The answer to a request that raised `error`."""
+    headers = dict(error.headers)
+    if error.status == 409:
+        headers |= _NO_RETRY
+    return _json(error.status, error_body(error, path, method), headers)
+
+
+def error_body(error: SteelyardError, path: str, method: str) -> dict[str, Any]:
+    """What is said of `error`."""
     body: dict[str, Any] = {"detail": error.message, "code": error.code}
     if isinstance(error, InvalidInput):
         body["detail"] = [_fault(fault) for fault in error.faults]
     if isinstance(error, NotFound):
         body |= {"path": path, "method": method}
-    body |= error.details
-    headers = dict(error.headers)
-    if error.status == 409:
-        headers |= _NO_RETRY
-    return _json(error.status, body, headers)
+    return body | error.details
 
 
 def _fault(fault: Fault) -> dict[str, Any]:

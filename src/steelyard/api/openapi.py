@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from steelyard.api.batch import BatchRequest
 from steelyard.api.history import Revert
 from steelyard.api.operations import BODY_KEY
 from steelyard.records.registry import KINDS
@@ -23,7 +24,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         separate_input_output_schemas=False,
     )
     forms = {form.__name__: form for kind in KINDS.values() for form in (kind.create, kind.update)}
-    forms[Revert.__name__] = Revert
+    forms |= {form.__name__: form for form in (Revert, BatchRequest)}
     inputs = [(form, "validation") for form in forms.values()]
     references, definitions = models_json_schema(inputs, ref_template=_REFERENCES)  # type: ignore[arg-type]
     document["components"]["schemas"] |= definitions.get("$defs", {})

@@ -20,6 +20,12 @@ _DIALECTS: Mapping[bytes, Literal["merge", "json_patch"]] = {
 _REASON_LENGTH = 1000
 
 
+class Stopping:
+    """Whether the server has been asked to stop: answers without an end look here."""
+
+    asked = False
+
+
 def context_of(request: Request) -> Context:
     """The server's context."""
     return cast("Context", request.app.state.context)
@@ -65,7 +71,7 @@ async def raw_body(request: Request) -> bytes:
         _check_media_type(kind.decode("latin-1"))
     if header(request, b"content-encoding") not in {None, b"identity"}:
         raise UnsupportedMediaType("bodies are taken uncompressed; leave out Content-Encoding")
-    return await _read(request, limits.record_body_bytes)
+    return await read_body(request, limits.record_body_bytes, "limits.record_body_bytes")
 
 
 def parsed(request: Request, body: bytes) -> Any:
@@ -102,22 +108,25 @@ def _check_media_type(value: str) -> None:
         raise UnsupportedMediaType("JSON is UTF-8; leave out the charset")
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, setting: str) -> bytes:
+    """The body as it came. Raises TooLarge, which names the setting that holds the limit."""
     declared = header(request, b"content-length") or b""
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    body: bytes = b""
+        raise _too_large(limit, setting)
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await request.receive()
         if message["type"] != "http.request":
             raise ClientDisconnect
         part: bytes = message.get("body", b"")
-        body += part
-        if len(body) > limit:
-            raise _too_large(limit)
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit, setting)
         if not message.get("more_body", False):
-            return body
+            return b"".join(parts)
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body is larger than {limit} bytes (setting limits.record_body_bytes)", limit=limit)
+def _too_large(limit: int, setting: str) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes (setting {setting})", limit=limit)

@@ -1,25 +1,26 @@
 """How every write is answered: done, done once for a key, or only shown."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import orjson
 from fastapi import Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.actions.perform import OnceKey, perform, perform_for_show, perform_once
+from steelyard.actions.perform import OnceKey, perform, perform_for_show, run_for_show, run_once
 from steelyard.actions.writes import Write, Written
 from steelyard.api import answers
 from steelyard.api.answers import Answer
 from steelyard.api.requests import caller_of, context_of, header
 from steelyard.errors import InvalidParameters
-from steelyard.store.protocol import KeptAnswer
+from steelyard.store.protocol import KeptAnswer, WriteTransaction
 
 _KEY_LENGTH = 255
 _REPEATED = (b"idempotent-replayed", b"true")
 
+T = TypeVar("T")
 Shape = Callable[[Written], Answer]
 
 
@@ -63,28 +64,61 @@ async def answer_write(
     if options.dry_run:
         written, preview = await perform_for_show(context, write)
         return _show(written, preview.document())
-    key = header(request, b"idempotency-key")
+    key = once_key(request, body)
     if key is None:
         return shape(await perform(context, write))
 
-    def keep(written: Written) -> KeptAnswer:
-        answer = shape(written)
-        headers = [(name.decode(), value.decode("latin-1")) for name, value in answer.raw_headers]
-        return KeptAnswer("", answer.status_code, headers, bytes(answer.body).decode())
+    async def run(tx: WriteTransaction) -> KeptAnswer:
+        return kept_answer(shape(await write.run(tx)))
 
-    kept, repeated = await perform_once(context, write, _once_key(request, key, body), keep)
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers if name != "content-length"]
-    return Answer(kept.body.encode(), kept.status, [*headers, _REPEATED] if repeated else headers)
+    return replayed(*await run_once(context, run, key, heavy=write.heavy))
 
 
-def _once_key(request: Request, key: bytes, body: bytes) -> OnceKey:
-    text = key.decode("latin-1")
+async def answer_run(
+    request: Request,
+    run: Callable[[WriteTransaction], Awaitable[T]],
+    options: WriteOptions,
+    shape: Callable[[T], Answer],
+    body: bytes,
+) -> Response:
+    """Answers a write of many records, which shows itself what it does in a dry run."""
+    context = context_of(request)
+    if options.dry_run:
+        return shape(await run_for_show(context, run))
+    key = once_key(request, body)
+    if key is None:
+        return shape(await context.store.write(run, heavy=True))
+
+    async def kept(tx: WriteTransaction) -> KeptAnswer:
+        return kept_answer(shape(await run(tx)))
+
+    return replayed(*await run_once(context, kept, key, heavy=True))
+
+
+def once_key(request: Request, body: bytes) -> OnceKey | None:
+    """The request's `Idempotency-Key`, if it has one. Raises InvalidParameters."""
+    sent = header(request, b"idempotency-key")
+    if sent is None:
+        return None
+    text = sent.decode("latin-1")
     if not text.isascii() or not text.isprintable() or not 0 < len(text) <= _KEY_LENGTH:
         message = f"must have 1 to {_KEY_LENGTH} printable ASCII characters"
         raise InvalidParameters.of(("header", "Idempotency-Key"), "idempotency_key", message)
     scope = f"{caller_of(request).name or ''} {request.method} {request.scope['path']}"
     conditions = [header(request, name) or b"" for name in (b"if-match", b"if-none-match", b"content-type")]
     return OnceKey.of(scope, text, request.scope["query_string"], *conditions, body)
+
+
+def kept_answer(answer: Answer) -> KeptAnswer:
+    """An answer in the form in which it is kept."""
+    headers = [(name.decode(), value.decode("latin-1")) for name, value in answer.raw_headers]
+    return KeptAnswer("", answer.status_code, headers, bytes(answer.body).decode())
+
+
+def replayed(kept: KeptAnswer, repeated: bool) -> Answer:
+    """A kept answer, which says of itself if it is a repetition."""
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.headers if name != "content-length"]
+    return Answer(kept.body.encode(), kept.status, [*headers, _REPEATED] if repeated else headers)
 
 
 def _show(written: Written, preview: dict[str, object]) -> Response:

@@ -21,7 +21,8 @@ MASK = "********"
 
 _MOST_OPERATIONS = 1000
 _MOST_PATHS = 200
-_EVERYTHING = "*"
+EVERYTHING = "*"
+"""The mask that names every field."""
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -53,8 +54,10 @@ def masked(kind: Kind, body: Any, mask: str) -> Transform:
     if not isinstance(body, dict):
         raise InvalidInput.of(("body",), "model_attributes_type", "must be a JSON object")
     paths = [path.strip() for path in mask.split(",")]
-    if paths == [_EVERYTHING]:
+    if paths == [EVERYTHING]:
         paths = list(kind.order)
+        # Everything the body lacks gets its default: what always has a value cannot be meant to be cleared.
+        body = {**{key: kind.defaults.get(key) for key in kind.never_null}, **body}
     if len(paths) > _MOST_PATHS:
         raise _bad_mask(f"has more than {_MOST_PATHS} paths")
     for path in paths:

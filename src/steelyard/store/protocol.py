@@ -14,6 +14,7 @@ from steelyard.records.filters.ast import Filter
 from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
 from steelyard.records.names import Reference
+from steelyard.store.signal import Signal
 
 T = TypeVar("T")
 
@@ -152,6 +153,9 @@ class WriteTransaction(ReadTransaction, Protocol):
 
 class Store(Protocol):
     """A database of records."""
+
+    changed: Signal
+    """Rings after each commit: whoever follows the feed looks again."""
 
     async def read(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
         """Runs a short read: a few records by name."""

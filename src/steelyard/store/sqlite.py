@@ -11,6 +11,7 @@ from typing import TypeVar
 from steelyard.errors import StartupError
 from steelyard.store.filters import register_functions
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.signal import Signal
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_writer import SqliteWriter, finish
 from steelyard.store.statements import load_migrations, load_statements
@@ -24,8 +25,9 @@ class SqliteStore:
     """Records in one SQLite file. Made by `open_store`."""
 
     def __init__(self, path: Path, readers: int, *, history: bool) -> None:
+        self.changed = Signal()
         self._statements = load_statements()
-        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements, history=history)
+        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements, self.changed, history=history)
         # Reads of a few records take microseconds: less than the way to a thread and back.
         self._near = _connect(path, read_only=True)
         self._near_transaction = SqliteReadTransaction(self._near, self._statements)

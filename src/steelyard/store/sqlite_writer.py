@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
 from steelyard.store.protocol import WriteTransaction
+from steelyard.store.signal import Signal
 from steelyard.store.sqlite_changes import SqliteWriteTransaction
 
 T = TypeVar("T")
@@ -44,8 +45,11 @@ class _Outcome:
 class SqliteWriter:
     """Runs actions in the order in which they come, each whole or not at all."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str], *, history: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, statements: Mapping[str, str], changed: Signal, *, history: bool
+    ) -> None:
         self._connection = connection
+        self._changed = changed
         self._history = history
         self._statements = statements
         self._jobs: deque[_Job] = deque()
@@ -160,6 +164,8 @@ class SqliteWriter:
                 answer.set_exception(error)
             else:
                 answer.set_result(outcome.value)
+        if failure is None:
+            self._changed.ring()
         self._next_batch()
 
     def _give_up(self, error: sqlite3.Error) -> None:

@@ -1,0 +1,46 @@
+"""What the server does by itself: what is deleted for longer than its retention time is purged, and old answers go."""
+
+import asyncio
+import logging
+
+from steelyard.actions.context import Caller, Context
+from steelyard.actions.history import purge_deleted
+from steelyard.actions.perform import ANSWER_SECONDS
+from steelyard.errors import SteelyardError
+from steelyard.store.protocol import WriteTransaction
+
+_log = logging.getLogger("steelyard.maintenance")
+
+ROUND_SECONDS = 600.0
+_PURGED_AT_ONCE = 500
+_CALLER = Caller(name="steelyard", reason="the retention time is over")
+
+
+async def maintain(context: Context, retention_seconds: float) -> None:
+    """Tidies up again and again, until it is cancelled. A round that fails is told and tried again."""
+    while True:
+        try:
+            await tidy(context, retention_seconds)
+        except SteelyardError as error:
+            _log.warning("tidying up failed: %s", error.message)
+        await asyncio.sleep(ROUND_SECONDS)
+
+
+async def tidy(context: Context, retention_seconds: float) -> int:
+    """Purges what is deleted for longer than `retention_seconds`, and answers how many records that were."""
+    purged = 0
+
+    async def purge(tx: WriteTransaction) -> int:
+        rows = await tx.deleted_before(context.ago(retention_seconds), _PURGED_AT_ONCE)
+        await purge_deleted(tx, context, _CALLER, rows)
+        return len(rows)
+
+    async def forget(tx: WriteTransaction) -> None:
+        await tx.forget_answers(context.ago(ANSWER_SECONDS))
+        if purged:
+            await tx.sweep_contents()
+
+    while found := await context.store.write(purge, heavy=True):
+        purged += found
+    await context.store.write(forget, heavy=True)
+    return purged

@@ -1,0 +1,43 @@
+"""A bell that rings for everyone who listens: after each commit, for the followers of the feed."""
+
+import asyncio
+import contextlib
+
+
+class Bell:
+    """The next ringing, as somebody listens for it who began to before they looked."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wakes who waits for it, now or later."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Returns when it has rung, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
+
+
+class Signal:
+    """Wakes all that listen, each time it is rung. Used from one event loop.
+
+    Listen first, then look, then wait: what happens between looking and waiting is not missed.
+    """
+
+    def __init__(self) -> None:
+        self._next = Bell()
+
+    def listen(self) -> Bell:
+        """The bell of the next ringing."""
+        return self._next
+
+    def ring(self) -> None:
+        """Wakes everyone who listens."""
+        rung, self._next = self._next, Bell()
+        rung.ring()
+
+    async def wait(self, seconds: float) -> None:
+        """Returns at the next ringing, or after so many seconds."""
+        await self._next.wait(seconds)

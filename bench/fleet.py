@@ -15,8 +15,8 @@ _OUR_LIMIT_S = 120.0
 class Fleet:
     """Servers by side and size (a bare ASGI server has size 0), each asleep from when it is ready.
 
-    `ours` is how Steelyard is started; `home` is a folder for their data; `core` is where all of them run; `peer_seconds` is how long each
-    server of the peer may take to create models in this run.
+    `ours` is how Steelyard is started; `home` is a folder for their data; `core` is where all of them run;
+    `peer_seconds` is how long each server of the peer may take to create models in this run.
     """
 
     def __init__(self, ours: Recipe, home: Path, core: int, peer_seconds: float) -> None:

@@ -71,16 +71,15 @@ class Rounds:
             self._check(step, server, lines[0])
             script = _SCRIPTS.get(cell.operation, "get")
             arguments = [str(requests), f"{next(self._tags)}"]
-            sample = run_wrk(server.url, script, arguments, clients=cell.clients, seconds=step.seconds, core=self._core)
+            sample = run_wrk(
+                server.url, script, arguments, clients=cell.clients, seconds=step.seconds, core=self._core
+            )
             server.settle()
         finally:
             server.freeze()
         results.add(cell, step.side, turn, sample)
-        print(
-            f"  {time.monotonic() - self._begun:4.0f} s  {cell.key} {step.side.value}: {rate_of(step.side)(sample):,.1f}/s",
-            file=sys.stderr,
-            flush=True,
-        )
+        since, rate = time.monotonic() - self._begun, rate_of(step.side)(sample)
+        print(f"{since:6.0f} s  {cell.key} {step.side.value}: {rate:,.1f}/s", file=sys.stderr, flush=True)
         if cell.operation == "create" and step.side is Side.OURS:
             server.restore_snapshot()
             server.freeze()

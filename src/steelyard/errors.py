@@ -8,16 +8,20 @@
     ├── BadCursor                      bad_cursor            400   a cursor that we did not make, or for another list
     ├── BadReference                   bad_reference         400   a reference to something that must exist and does not
     ├── Forbidden                      forbidden             403   policy says no
+    │   └── OutboundRefused            outbound_refused      403   the server may not send requests to that address
     ├── NotFound                       not_found             404
     ├── MethodNotAllowed               method_not_allowed    405
     ├── Conflict                       conflict              409
     │   ├── AlreadyExists              already_exists        409
     │   ├── Protected                  protected             409   a built-in record
+    │   ├── Pinned                     pinned                409   a write through an alias of a past revision
+    │   ├── Frozen                     frozen                409   a frozen model's spec, fileset or trust
     │   └── StillReferenced            still_referenced      409   `protect_references` is on
     ├── PreconditionFailed             precondition_failed   412   If-Match or If-None-Match did not hold
     ├── TooLarge                       too_large             413   a body over its limit
     ├── UnsupportedMediaType           unsupported_media_type 415
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
+    ├── OutboundFailed                 outbound_failed       502   another server did not answer as one does
     ├── Unavailable                    unavailable           503   stopping, or the database does not answer
     └── StartupError                   startup_error         -     the server cannot start; the message says why
 
@@ -103,6 +107,10 @@ class Forbidden(SteelyardError):
     status = 403
 
 
+class OutboundRefused(Forbidden):
+    code = "outbound_refused"
+
+
 class NotFound(SteelyardError):
     code = "not_found"
     status = 404
@@ -126,6 +134,14 @@ class Protected(Conflict):
     code = "protected"
 
 
+class Pinned(Conflict):
+    code = "pinned"
+
+
+class Frozen(Conflict):
+    code = "frozen"
+
+
 class StillReferenced(Conflict):
     code = "still_referenced"
 
@@ -143,6 +159,11 @@ class TooLarge(SteelyardError):
 class UnsupportedMediaType(SteelyardError):
     code = "unsupported_media_type"
     status = 415
+
+
+class OutboundFailed(SteelyardError):
+    code = "outbound_failed"
+    status = 502
 
 
 class Unavailable(SteelyardError):

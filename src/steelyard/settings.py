@@ -11,6 +11,7 @@ import tomllib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -66,7 +68,17 @@ def _key(value: SecretStr) -> SecretStr:
     return SecretStr(b64encode(key).decode())
 
 
+def _items(value: object) -> object:
+    # A flag or a variable is one text; a TOML file has arrays.
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value, strict=False))
+
+
 Whole = Annotated[int, BeforeValidator(_not_bool)]
+Items = Annotated[tuple[Annotated[str, BeforeValidator(_lower)], ...], NoDecode, BeforeValidator(_items)]
 
 
 class _Section(BaseModel):
@@ -133,6 +145,52 @@ class StoreSettings(_Section):
     )
 
 
+class OutboundSettings(_Section):
+    schemes: Annotated[tuple[Literal["https", "http"], ...], NoDecode, BeforeValidator(_items)] = Field(
+        ("https", "http"), min_length=1, description="The schemes of URLs that the server may send requests to."
+    )
+    allow_private: bool = Field(
+        False,
+        description="Whether requests may go to this machine and to private networks. "
+        "Link-local and metadata addresses need `outbound.allowed_networks` even so.",
+    )
+    allowed_hosts: Items = Field(
+        (), description="Host names that may be private addresses; `*.example.com` for all names below one."
+    )
+    allowed_networks: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_items)
+    ] = Field((), description="Networks that requests may go to, whatever they are, as `10.0.0.0/8`.")
+    ca_bundle: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None, description="A PEM file with certificate authorities that are trusted beside those of the system."
+    )
+
+
+class WebhookSettings(_Section):
+    timeout_seconds: Whole = Field(15, ge=1, le=300, description="How long, in seconds, a receiver may take to answer.")
+    concurrency: Whole = Field(16, ge=1, le=256, description="How many deliveries are under way at once.")
+    backoff_seconds: Whole = Field(
+        5,
+        ge=1,
+        le=3600,
+        description="How long to wait after the first failure, in seconds; each further one doubles it.",
+    )
+    backoff_max_seconds: Whole = Field(
+        3600, ge=1, le=86_400, description="The longest wait between two attempts, in seconds."
+    )
+    disable_after_failures: Whole = Field(
+        20, ge=1, le=100_000, description="After how many failures in a row a webhook is disabled, at the earliest."
+    )
+    disable_after_hours: Whole = Field(
+        24, ge=0, le=8760, description="After how many hours of nothing but failures it is disabled, at the earliest."
+    )
+    rotation_hours: Whole = Field(
+        24, ge=0, le=720, description="How many hours deliveries are signed with a replaced secret too."
+    )
+    kept_deliveries: Whole = Field(
+        1000, ge=1, le=1_000_000, description="How many deliveries of each webhook are remembered."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one server; a value that is passed in, never a global."""
 
@@ -173,6 +231,8 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     history: HistorySettings = HistorySettings()
     store: StoreSettings = StoreSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -253,7 +313,8 @@ def resolve_settings(flags: Mapping[str, Any], *, config: Path | None, environ: 
         settings = Settings(**_tree(values))
     except ValidationError as error:
         # `from None`: the error of pydantic may hold a secret.
-        raise StartupError("; ".join(_fault(item["loc"], values, known) for item in error.errors())) from None
+        faults = dict.fromkeys(_fault(item["loc"], values, known) for item in error.errors())
+        raise StartupError("; ".join(faults)) from None
     return Resolved(settings, {key: item.origin for key, item in values.items()})
 
 
@@ -362,11 +423,21 @@ def _fault(location: tuple[int | str, ...], values: Mapping[str, _Given], known:
     return f"{key} must be {setting.kind}{value} (from {given.origin})"
 
 
+_KINDS = {
+    "outbound.schemes": "a list of https, http",
+    "outbound.allowed_hosts": "a list of host names",
+    "outbound.allowed_networks": "a list of networks, as 10.0.0.0/8",
+    "outbound.ca_bundle": "the path of a file",
+}
+
+
 def _kind(key: str, field: FieldInfo) -> str:
     if key == "master_key":
         return "32 bytes in base64"
     if key == "data_dir":
         return "the path of a folder"
+    if key in _KINDS:
+        return _KINDS[key]
     bounds = {type(item).__name__: item for item in field.metadata}
     if "Ge" in bounds:
         return f"a whole number from {bounds['Ge'].ge} to {bounds['Le'].le}"

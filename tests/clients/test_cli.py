@@ -69,7 +69,7 @@ def test_lists_walk_all_pages_and_are_filtered_and_sorted(nemo: Nemo, http: http
 
     pages = nemo(*models, "--all-pages", "--page-size", "1", "--filter", '{"name": {"$like": "llama"}}', "-f", "csv")
     assert pages.returncode == 0, pages.stderr
-    rows = list(csv.DictReader(io.StringIO(pages.stdout)))
+    rows = list(csv.DictReader(io.StringIO(pages.stdout.strip())))
     assert [row["name"] for row in rows] == ["llama-3", "llama-2", "llama-1"]
 
     page = nemo(*models, "--page-size", "3", "--page", "2", "-f", "json")
@@ -118,4 +118,4 @@ def test_projects_are_created_and_listed(nemo: Nemo, workspace: str) -> None:
 
     listed = nemo("projects", "list", "--workspace", workspace, "-f", "csv")
 
-    assert [row["name"] for row in csv.DictReader(io.StringIO(listed.stdout))] == ["tickets"]
+    assert [row["name"] for row in csv.DictReader(io.StringIO(listed.stdout.strip()))] == ["tickets"]

@@ -4,8 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from steelyard.actions.context import Context
-from steelyard.actions.history import past_row
-from steelyard.actions.records import shown
+from steelyard.actions.records import past_row, shown
 from steelyard.records.history import Revision
 from steelyard.records.kinds import Document
 from steelyard.records.registry import KINDS

@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.hidden import load_content
-from steelyard.actions.records import missing, require_workspace, shown
+from steelyard.actions.records import missing, past_row, require_workspace, shown
 from steelyard.actions.writes import Rules, Write, Written
 from steelyard.errors import AlreadyExists, InvalidInput, NotFound
 from steelyard.records.conditions import Conditions
@@ -104,23 +104,6 @@ async def get_past(
     return await context.store.read(action)
 
 
-async def past_row(tx: ReadTransaction, revision: Revision) -> Row:
-    """The record as it was after `revision`, which is not a delete."""
-    created_at, created_by = await tx.created(revision.record_id) or (revision.at, None)
-    return Row(
-        revision.kind,
-        revision.record_id,
-        revision.workspace,
-        revision.name,
-        revision.revision,
-        created_at,
-        revision.at,
-        revision.fields or {},
-        created_by,
-        revision.actor,
-    )
-
-
 async def compare(context: Context, kind: Kind, workspace: str, name: str, first: int, second: int) -> Document:
     """What differs between two revisions, as a list of paths and as a merge patch. Raises NotFound."""
 
@@ -180,8 +163,10 @@ def revert(
         document = await _whole_fields(tx, kind, fields)
         was = DocumentChange(lambda base: {**base, **document})
         apply_document(kind, before, {}, was, context.policy)
+        # What the server alone writes does not go back.
+        fields = {**fields, **{key: before.fields.get(key) for key in kind.order if key in kind.read_only}}
         row = await writes.change_fields(
-            tx, context, caller, kind, before, dict(fields), rules, verb="revert", stored_form=True
+            tx, context, caller, kind, before, fields, rules, verb="revert", stored_form=True
         )
         return Written(kind, before, row, await shown(tx, kind, row, verbose=verbose))
 
@@ -251,7 +236,7 @@ async def _take_hold_again(tx: WriteTransaction, context: Context, caller: Calle
 
 
 def purge(context: Context, caller: Caller, write: Write, workspace: str, name: str) -> Write:
-    """A delete after which nothing is kept, also of a record that is deleted already. What it raises, the delete does."""
+    """A delete after which nothing is kept, also of a record that is deleted already. It raises what the delete does."""
 
     async def run(tx: WriteTransaction) -> Written:
         gone = None

@@ -4,15 +4,17 @@ from typing import Any
 
 from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
-from steelyard.actions.references import require_fileset, require_project, require_target
-from steelyard.actions.writes import Write
-from steelyard.errors import InvalidInput
+from steelyard.actions.records import missing, shown
+from steelyard.actions.references import check_ancestry, require_fileset, require_project, require_target
+from steelyard.actions.writes import Write, Written
 from steelyard.records.conditions import Conditions
+from steelyard.records.diff import same
+from steelyard.records.history import Verb
 from steelyard.records.kinds import Fields, Row
-from steelyard.records.models import MODEL
-from steelyard.records.names import Reference, parse_reference
+from steelyard.records.models import MODEL, model_kind
+from steelyard.records.names import parse_reference
 from steelyard.records.patch import Said
-from steelyard.records.policy import check_trust
+from steelyard.records.policy import check_frozen, check_trust
 from steelyard.store.protocol import WriteTransaction
 
 
@@ -43,25 +45,45 @@ def delete_model(context: Context, caller: Caller, workspace: str, name: str, co
     return writes.delete(context, caller, MODEL, workspace, name, conditions)
 
 
+def freeze_model(
+    context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions, *, frozen: bool
+) -> Write:
+    """Makes a model's spec, fileset and trust immutable, or lets them be changed again.
+
+    Performed, it raises NotFound, PreconditionFailed.
+    """
+
+    async def run(tx: WriteTransaction) -> Written:
+        before = await tx.find(MODEL.name, workspace, name)
+        await writes.check_conditions(tx, MODEL, before, conditions)
+        if before is None:
+            raise missing(MODEL, workspace, name)
+        fields = {**before.fields, "frozen": frozen}
+        verb: Verb = "freeze" if frozen else "unfreeze"
+        row = await writes.change_fields(tx, context, caller, MODEL, before, fields, verb=verb, stored_form=True)
+        return Written(MODEL, before, row, await shown(tx, MODEL, row, verbose=False))
+
+    return Write(MODEL, "freeze" if frozen else "unfreeze", run)
+
+
 async def model_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
     """What a model's fields must keep to beyond their forms: its references, its ancestry, and policy about code."""
-    set_now = {key: value for key, value in fields.items() if value != row.fields.get(key)}
+    set_now = {key: value for key, value in fields.items() if not same(value, row.fields.get(key))}
+    check_frozen(row.fields, set_now)
     if set_now.get("project"):
         await require_project(tx, row.workspace, set_now["project"])
     if "fileset" in set_now:
         fields["fileset"] = await require_fileset(tx, row.workspace, set_now["fileset"])
     check_trust(context.policy, set_now)
     if set_now.get("base_model"):
-        await _check_ancestry(tx, row, fields["base_model"])
+        await check_ancestry(tx, row, fields["base_model"], ("body", "base_model"))
     if context.policy.strict_references:
-        await require_target(tx, "model", row.workspace, set_now.get("base_model"), ("body", "base_model"))
+        base = set_now.get("base_model")
+        await require_target(tx, _kind_of(base, row.workspace), row.workspace, base, ("body", "base_model"))
         for index, provider in enumerate(set_now.get("model_providers") or ()):
             await require_target(tx, "model-provider", row.workspace, provider, ("body", "model_providers", index))
 
 
-async def _check_ancestry(tx: WriteTransaction, row: Row, base_model: str) -> None:
-    """Raises InvalidInput if the model would become its own ancestor."""
-    base = parse_reference(base_model, row.workspace)
-    if base and Reference(row.workspace, row.name) in await tx.base_models(base):
-        message = f"{base_model!r} is itself made from this model: a model cannot be its own ancestor"
-        raise InvalidInput.of(("body", "base_model"), "reference", message)
+def _kind_of(text: str | None, home: str) -> str:
+    reference = parse_reference(text, home) if text else None
+    return model_kind(reference) if reference else MODEL.name

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 
 from steelyard.actions.context import Context
 from steelyard.actions.hidden import load_content
+from steelyard.actions.references import find_model
 from steelyard.errors import InvalidParameters, NotFound
 from steelyard.records.documents import content_digests, visible
+from steelyard.records.history import Revision
 from steelyard.records.kinds import Document, Kind, Row
 from steelyard.store.protocol import Query, ReadTransaction
 
@@ -31,12 +33,39 @@ async def get(
     """A record and how it is shown; `verbose` shows its large values too. Raises NotFound."""
 
     async def action(tx: ReadTransaction) -> tuple[Row, Document]:
-        row = await tx.find(kind.name, workspace, name)
+        row, pinned = await find_named(tx, kind, workspace, name)
+        if row is not None and pinned is not None:
+            past = await tx.revision(row.id, pinned)
+            row = await past_row(tx, past) if past and past.fields is not None else None
         if row is None:
             raise missing(kind, workspace, name)
         return row, await shown(tx, kind, row, verbose=verbose)
 
     return await context.store.read(action)
+
+
+async def find_named(tx: ReadTransaction, kind: Kind, workspace: str, name: str) -> tuple[Row | None, int | None]:
+    """The record that a name in a path means, and the revision it is pinned to: models are found by alias too."""
+    if kind.name == "model" and "@" in name:
+        return await find_model(tx, workspace, name)
+    return await tx.find(kind.name, workspace, name), None
+
+
+async def past_row(tx: ReadTransaction, revision: Revision) -> Row:
+    """The record as it was after `revision`, which is not a delete."""
+    created_at, created_by = await tx.created(revision.record_id) or (revision.at, None)
+    return Row(
+        revision.kind,
+        revision.record_id,
+        revision.workspace,
+        revision.name,
+        revision.revision,
+        created_at,
+        revision.at,
+        revision.fields or {},
+        created_by,
+        revision.actor,
+    )
 
 
 async def list_all(context: Context, kind: Kind, query: Query, *, verbose: bool = False) -> Listed:

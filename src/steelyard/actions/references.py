@@ -1,8 +1,15 @@
 """Checks that what a record refers to is there, for the references that must be."""
 
+from collections.abc import AsyncIterator
+
 from steelyard.errors import BadReference, InvalidInput
-from steelyard.records.names import REFERENCE_RULE, parse_reference
+from steelyard.records.aliases import ALIAS
+from steelyard.records.kinds import Row
+from steelyard.records.models import model_kind
+from steelyard.records.names import REFERENCE_RULE, Reference, parse_reference
 from steelyard.store.protocol import ReadTransaction
+
+_LONGEST_LINE = 1000
 
 
 async def require_project(tx: ReadTransaction, workspace: str, project: str) -> None:
@@ -36,3 +43,47 @@ async def require_target(
     if reference and not await tx.exists(kind, reference.workspace, reference.name):
         message = f"there is no {kind} {str(reference)!r}, and this server asks for references that exist"
         raise InvalidInput.of(place, "reference_missing", message)
+
+
+async def resolve_model(tx: ReadTransaction, reference: Reference) -> Reference:
+    """The model that a reference names: itself, or what the alias stands for (which may be missing)."""
+    if model_kind(reference) == ALIAS.name:
+        alias = await tx.find(ALIAS.name, reference.workspace, reference.name)
+        if alias is not None:
+            return parse_reference(alias.fields["model"], alias.workspace) or reference
+    return reference
+
+
+async def find_model(tx: ReadTransaction, workspace: str, name: str) -> tuple[Row | None, int | None]:
+    """The model of that name, or the one that the alias of that name stands for, with the revision it is pinned to."""
+    if "@" not in name:
+        return await tx.find("model", workspace, name), None
+    alias = await tx.find(ALIAS.name, workspace, name)
+    target = parse_reference(alias.fields["model"], workspace) if alias else None
+    if alias is None or target is None:
+        return None, None
+    return await tx.find("model", target.workspace, target.name), alias.fields["model_revision"]
+
+
+async def ancestors(tx: ReadTransaction, reference: Reference) -> AsyncIterator[Reference]:
+    """The model that a reference names, its base model, that one's, and so on, as far as they are here."""
+    seen: set[Reference] = set()
+    while (model := await resolve_model(tx, reference)) not in seen and len(seen) < _LONGEST_LINE:
+        seen.add(model)
+        yield model
+        row = await tx.find("model", model.workspace, model.name)
+        base = parse_reference(row.fields["base_model"], row.workspace) if row and row.fields["base_model"] else None
+        if base is None:
+            return
+        reference = base
+
+
+async def check_ancestry(tx: ReadTransaction, row: Row, base_model: str, place: tuple[str | int, ...]) -> None:
+    """Raises InvalidInput if the model `row`, with that base model, would become its own ancestor."""
+    base = parse_reference(base_model, row.workspace)
+    if base is None:
+        return
+    async for ancestor in ancestors(tx, base):
+        if ancestor == Reference(row.workspace, row.name):
+            message = f"{base_model!r} is itself made from {str(ancestor)!r}: a model cannot be its own ancestor"
+            raise InvalidInput.of(place, "reference", message)

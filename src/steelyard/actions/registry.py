@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.actions import models, prompts, workspaces
+from steelyard.actions import aliases, models, prompts, workspaces
 from steelyard.actions.writes import Rules, Write, no_rules
 
 
@@ -24,5 +24,6 @@ VERBS: Mapping[str, Verbs] = MappingProxyType(
         "project": Verbs(workspaces.create_project, workspaces.update_project, workspaces.delete_project),
         "model": Verbs(models.create_model, models.update_model, models.delete_model, models.model_rules),
         "prompt": Verbs(prompts.create_prompt, prompts.update_prompt, prompts.delete_prompt, prompts.prompt_rules),
+        "alias": Verbs(aliases.create_alias, aliases.update_alias, aliases.delete_alias, aliases.alias_rules),
     }
 )

@@ -84,7 +84,7 @@ def prepare_import(
 ) -> Callable[[WriteTransaction], Awaitable[Imported]]:
     """What takes the lines of an export into a workspace: all of them, or none.
 
-    Raises InvalidInput; performed, whatever the writes raise, with the number of the line (from 1) as the detail `line`.
+    Raises InvalidInput; performed, whatever the writes raise, with the line's number (from 1) as the detail `line`.
     """
     prepared = [
         (number, _prepare(context, caller, workspace, line, number)) for number, line in enumerate(lines, 1) if line

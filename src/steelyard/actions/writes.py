@@ -8,8 +8,8 @@ from typing import Any
 
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.hidden import load_content, seal_secrets, store_contents
-from steelyard.actions.records import missing, require_workspace, shown
-from steelyard.errors import PreconditionFailed, StillReferenced
+from steelyard.actions.records import find_named, missing, require_workspace, shown
+from steelyard.errors import Pinned, PreconditionFailed, StillReferenced
 from steelyard.records.conditions import Conditions
 from steelyard.records.documents import content_digests, whole
 from steelyard.records.history import Verb
@@ -82,7 +82,7 @@ def create(
     conditions: Conditions,
     rules: Rules = no_rules,
 ) -> Write:
-    """A new record from a body. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed and what `rules` raise."""
+    """A new record. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed and what `rules` raise."""
     name, change = read_new(kind, body, workspace, context.policy.unknown_fields)
 
     async def run(tx: WriteTransaction) -> Written:
@@ -92,9 +92,10 @@ def create(
         now = context.now()
         row = Row(kind.name, context.new_id(kind.id_prefix), workspace, name, 1, now, now, {}, caller.name, caller.name)
         fields = dict(change.values)
-        await rules(tx, context, row, fields)
         fields = seal_secrets(kind, context.vault, row.id, {}, fields)
-        row = row._replace(fields=await store_contents(tx, kind, fields))
+        fields = await store_contents(tx, kind, fields)
+        await rules(tx, context, row, fields)
+        row = row._replace(fields=fields)
         await tx.insert(row, kind.links(row.fields, workspace), caller.note("create", now))
         return Written(kind, None, row, await shown(tx, kind, row, verbose=True))
 
@@ -120,10 +121,14 @@ def update(
     change = read_change(kind, said, workspace, name, context.policy)
 
     async def run(tx: WriteTransaction) -> Written:
-        before = await tx.find(kind.name, workspace, name)
+        before, pinned = await find_named(tx, kind, workspace, name)
         await check_conditions(tx, kind, before, conditions)
         if before is None:
             raise missing(kind, workspace, name)
+        if pinned is not None:
+            raise Pinned(
+                f"{name!r} stands for revision {pinned} of {before.name!r}, which cannot change; change the model"
+            )
         fields = await _new_fields(tx, context, kind, before, change)
         row = await change_fields(tx, context, caller, kind, before, fields, rules)
         return Written(kind, before, row, await shown(tx, kind, row, verbose=verbose))
@@ -161,10 +166,11 @@ async def change_fields(
     """
     if not changed_fields(row.fields, fields):
         return row
-    await rules(tx, context, row, fields)
     if not stored_form:
         fields = seal_secrets(kind, context.vault, row.id, row.fields, fields)
         fields = await store_contents(tx, kind, fields)
+    # The rules look at the stored form: there, what is the same looks the same.
+    await rules(tx, context, row, fields)
     changed = changed_fields(row.fields, fields)
     if not changed:
         return row

@@ -122,5 +122,3 @@ def _document(result: Result, request: Request) -> dict[str, Any]:
     if result.preview is not None:
         document["dry_run"] = result.preview.document()
     return document
-
-

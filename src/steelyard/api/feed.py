@@ -57,7 +57,9 @@ _ANSWERS[200]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
 @router.get("/events", operation_id="list_events", summary="Read the feed of changes", responses=_ANSWERS)
 async def list_events(
     request: Request,
-    after: Annotated[str | None, Query(max_length=20, description="The cursor to go on from; `latest` for the end.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=20, description="The cursor to go on from; `latest` for the end.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     workspace: Annotated[str | None, Query(max_length=255, description="Only the changes in that workspace.")] = None,
     kind: Annotated[list[str] | None, Query(max_length=20, description="Only the changes of these kinds.")] = None,
@@ -71,7 +73,9 @@ async def list_events(
     start = await last_event(context) if resumed == _LATEST else _cursor(resumed)
     if streaming:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(_stream(context, request.app.state.stopping, start, wanted), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            _stream(context, request.app.state.stopping, start, wanted), media_type="text/event-stream", headers=headers
+        )
     page = await read_events(context, start, limit, wanted)
     return answers.json({"data": page.events, "next_cursor": str(page.last)})
 

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.actions import history, records
+from steelyard.actions.models import freeze_model
 from steelyard.actions.registry import VERBS
 from steelyard.api import answers
 from steelyard.api.requests import caller_of, conditions_of, context_of, parsed, raw_body, said, said_to_replace
@@ -97,4 +98,14 @@ async def revert_record(request: Request, kind: Kind, workspace: str, name: str,
 async def undelete_record(request: Request, kind: Kind, workspace: str, name: str, options: WriteOptions) -> Response:
     """A deleted record brought back."""
     write = history.undelete(context_of(request), caller_of(request), kind, workspace, name)
+    return await answer_write(request, write, options, shape_record())
+
+
+async def freeze_record(
+    request: Request, workspace: str, name: str, options: WriteOptions, *, frozen: bool
+) -> Response:
+    """A model made immutable where it matters, or mutable again."""
+    write = freeze_model(
+        context_of(request), caller_of(request), workspace, name, conditions_of(request), frozen=frozen
+    )
     return await answer_write(request, write, options, shape_record())

@@ -6,6 +6,7 @@ from fastapi import Query
 
 from steelyard.api.routes import Resource
 from steelyard.api.writes import shape_gone_message
+from steelyard.records.aliases import ALIAS
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
 from steelyard.records.workspaces import PROJECT, WORKSPACE
@@ -24,6 +25,7 @@ MODELS = Resource(
     prefix="/apis/models/v2/workspaces/{workspace}/models",
     plural="models",
     verbose=True,
+    freezes=True,
 )
 PROMPTS = Resource(
     kind=PROMPT,
@@ -49,4 +51,9 @@ PROJECTS = Resource(
     echo_filter=True,
     delete_shape=lambda home, name: shape_gone_message("Project deleted successfully", f"{home}/{name}"),
 )
-RESOURCES = (MODELS, PROMPTS, WORKSPACES, PROJECTS)
+ALIASES = Resource(
+    kind=ALIAS,
+    prefix="/apis/models/v2/workspaces/{workspace}/aliases",
+    plural="aliases",
+)
+RESOURCES = (MODELS, PROMPTS, WORKSPACES, PROJECTS, ALIASES)

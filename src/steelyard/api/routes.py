@@ -11,8 +11,8 @@ from starlette.responses import Response
 from steelyard.api.history import history_routes
 from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
 from steelyard.api.operations import DELETE, LIST, READ, WRITE, DeleteResponse, answers_of, body_of
-from steelyard.api.parameters import AtTime, Home, PastRevision, UpdateMask, Verbose, nowhere, not_verbose, past_time
-from steelyard.api.resource import change_record, create_record, delete_record, read_record
+from steelyard.api.parameters import AtTime, Home, PastRevision, UpdateMask, Verbose, not_verbose, nowhere, past_time
+from steelyard.api.resource import change_record, create_record, delete_record, freeze_record, read_record
 from steelyard.api.writes import Options, Shape, shape_gone
 from steelyard.records.kinds import Kind
 
@@ -22,7 +22,7 @@ class Resource:
     """How a kind of record stands in the API.
 
     `delete_shape` makes the answer to a delete from workspace and name (None: an empty 204); `puts` says that there is
-    a PUT, `verbose` that there are parts which are shown on demand.
+    a PUT, `verbose` that there are parts which are shown on demand, `freezes` that it can be frozen.
     """
 
     kind: Kind
@@ -32,12 +32,13 @@ class Resource:
     puts: bool = False
     verbose: bool = False
     echo_filter: bool = False
+    freezes: bool = False
     delete_shape: Callable[[str, str], Shape] | None = None
     create_parameters: Callable[..., Any] = nowhere
     """A dependency for query parameters of the create that are taken and mean nothing here."""
 
 
-def routes_of(resource: Resource) -> APIRouter:  # noqa: C901, PLR0915 - one function a route, side by side
+def routes_of(resource: Resource) -> APIRouter:
     """All routes of one kind."""
     kind, plural = resource.kind, resource.plural
     one = kind.title.lower()
@@ -156,4 +157,20 @@ def routes_of(resource: Resource) -> APIRouter:  # noqa: C901, PLR0915 - one fun
         return await delete_record(request, kind, workspace, name, options, shape, purge=purge)
 
     history_routes(router, kind, home)
+    if resource.freezes:
+        _freeze_routes(router, kind)
     return router
+
+
+def _freeze_routes(router: APIRouter, kind: Kind) -> None:
+    answers = answers_of(200, kind.answer, WRITE)
+
+    @router.post("/{name}:freeze", operation_id="freeze_model", summary="Freeze a model", responses=answers)
+    async def freeze(request: Request, workspace: Home, name: str, options: Options) -> Response:
+        """Makes its spec, fileset and trust immutable. To take trust back stays allowed."""
+        return await freeze_record(request, workspace, name, options, frozen=True)
+
+    @router.post("/{name}:unfreeze", operation_id="unfreeze_model", summary="Unfreeze a model", responses=answers)
+    async def unfreeze(request: Request, workspace: Home, name: str, options: Options) -> Response:
+        """Lets its spec, fileset and trust be changed again."""
+        return await freeze_record(request, workspace, name, options, frozen=False)

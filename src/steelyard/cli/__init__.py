@@ -8,12 +8,12 @@ import typer
 
 from steelyard import __version__
 from steelyard.cli.errors import EXIT_CODES
+from steelyard.cli.groups import commands
 from steelyard.cli.models import MODELS
 from steelyard.cli.projects import PROJECTS
 from steelyard.cli.prompts import PROMPTS
 from steelyard.cli.server import serve, settings_app
 from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember
-from steelyard.cli.verbs import commands
 from steelyard.cli.workspaces import WORKSPACES
 
 # The backspace tells the help to keep the lines of this paragraph.

@@ -4,13 +4,14 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from steelyard.cli.errors import CliError, RefusedError, StartError, UsageError
+from steelyard.cli.address import address, checked_token, shown
+from steelyard.cli.errors import CliError, CutError, RefusedError, StartError
 
 if TYPE_CHECKING:
     # httpx takes a third of a second to import; `--help` and `serve` do without it.
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 30.0
 _CURSOR_SORTS = frozenset({"name", "created_at"})
+_JSON = {"content-type": "application/json"}
+
+Query: TypeAlias = Mapping[str, str | int | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,10 @@ class Client:
     def __init__(self, url: str, *, token: str | None = None, transport: "httpx.BaseTransport | None" = None) -> None:
         import httpx  # noqa: PLC0415
 
-        self._url = _address(url)
+        self._url = address(url)
         headers = {"accept": "application/json", "user-agent": "steelyard-cli"}
         if token:
-            headers["authorization"] = f"Bearer {_checked_token(token)}"
+            headers["authorization"] = f"Bearer {checked_token(token)}"
         self._http = httpx.Client(headers=headers, transport=transport, timeout=TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
@@ -72,46 +76,53 @@ class Client:
         self._http.close()
 
     def call(
+        self, method: str, path: str, *, query: Query | None = None, body: Any = None, if_match: str | None = None
+    ) -> Answer:
+        """Send one request with a JSON body, without following redirects and without trying again.
+
+        Raises `StartError` when nobody answers, `RefusedError` for 400 and above, `CliError` for the rest.
+        """
+        # ASCII, so that an argument that was no text reaches the server as what it is and is refused there.
+        content = None if body is None else json.dumps(body).encode()
+        headers = {**({} if body is None else _JSON), **({"if-match": if_match} if if_match else {})}
+        return self.send(method, path, query=query, content=content, headers=headers)
+
+    def send(
         self,
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | int] | None = None,
-        body: Any = None,
-        if_match: str | None = None,
+        query: Query | None = None,
+        content: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = TIMEOUT_SECONDS,
     ) -> Answer:
-        """Send one request, without following redirects and without trying again.
-
-        Raises `StartError` when nobody answers, `RefusedError` for 400 and above, `CliError` for the rest.
-        """
-        import httpx  # noqa: PLC0415
-
-        headers = {} if body is None else {"content-type": "application/json"}
-        if if_match:
-            headers["if-match"] = if_match
-        # ASCII, so that an argument that was no text reaches the server as what it is and is refused there.
-        content = None if body is None else json.dumps(body).encode()
-        try:
+        """Send one request with any body, whole or in parts; the answer may take `seconds`. Raises as `call` does."""
+        with self._talk(method, seconds):
             response = self._http.request(
-                method, self._url + path, params=dict(query or {}), content=content, headers=headers
+                method, self._url + path, params=dict(query or {}), content=content, headers=headers, timeout=seconds
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise StartError(
-                f"cannot connect to {_shown(self._url)} ({error or 'timed out'}); "
-                "start a server with `steelyard serve`, or name another with --url"
-            ) from None
-        except httpx.TimeoutException:
-            raise CliError(
-                f"{_shown(self._url)} did not answer in {TIMEOUT_SECONDS:g} s"
-                + ("" if method == "GET" else "; it is not known whether the change was made")
-            ) from None
-        except httpx.HTTPError as error:
-            raise CliError(f"{_shown(self._url)} broke off: {error}") from None
-        return _answer(response, _shown(self._url))
+        return _answer(response, shown(self._url))
 
-    def pages(
-        self, path: str, query: Mapping[str, str | int], *, sort: str | None, first: int | None
-    ) -> Iterator[Page]:
+    @contextmanager
+    def stream(
+        self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None, seconds: float
+    ) -> "Iterator[httpx.Response]":
+        """An answer that is read while it comes, with at most `seconds` of silence. Raises as `call` does, also within
+        the `with`: `CutError` where the answer breaks off.
+        """
+        with (
+            self._talk("GET", seconds),
+            self._http.stream(
+                "GET", self._url + path, params=dict(query or {}), headers=headers, timeout=seconds
+            ) as response,
+        ):
+            if not response.is_success:
+                response.read()
+                _answer(response, shown(self._url))
+            yield response
+
+    def pages(self, path: str, query: Query, *, sort: str | None, first: int | None) -> Iterator[Page]:
         """Every page of a list from page `first` on, each asked for when it is taken.
 
         The keyset cursor keeps a walk whole while others write, so it is used where the server has one.
@@ -138,43 +149,23 @@ class Client:
             else:
                 position = {"page": number + 1}
 
+    @contextmanager
+    def _talk(self, method: str, seconds: float) -> Iterator[None]:
+        import httpx  # noqa: PLC0415
 
-def segment(text: str, what: str) -> str:
-    """A name as one segment of a path. Raises `UsageError` for what would be another path."""
-    # `.` and `..` would be folded away on the road, and the request would reach something else.
-    if text in {"", ".", ".."} or "/" in text:
-        raise UsageError(f"{text!r} is not the name of a {what}")
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise UsageError(f"the name of the {what} is not UTF-8 text") from None
-
-
-def _address(url: str) -> str:
-    import httpx  # noqa: PLC0415
-
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        raise UsageError("--url is not an address; give one like http://127.0.0.1:8080") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
-        raise UsageError(f"{_shown(url)} is not the address of a server; give one like http://127.0.0.1:8080")
-    return url.rstrip("/")
-
-
-def _shown(url: str) -> str:
-    # A password may stand before the @.
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme + separator + host.rpartition("@")[2] + slash + path
-
-
-def _checked_token(token: str) -> str:
-    token = token.strip()
-    # Checked here, because the error of the HTTP library would print it.
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError("the token holds characters that cannot stand in a header")
-    return token
+        url = shown(self._url)
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise StartError(
+                f"cannot connect to {url} ({error or 'timed out'}); "
+                "start a server with `steelyard serve`, or name another with --url"
+            ) from None
+        except httpx.TimeoutException:
+            fate = "" if method == "GET" else "; it is not known whether the change was made"
+            raise CutError(f"{url} did not answer in {seconds:g} s{fate}") from None
+        except httpx.HTTPError as error:
+            raise CutError(f"{url} broke off: {error}") from None
 
 
 def _answer(response: "httpx.Response", url: str) -> Answer:

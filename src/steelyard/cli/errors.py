@@ -1,8 +1,9 @@
 """What can go wrong in the command line, as one tree; each class knows the exit code that scripts see.
 
 CliError              1   unexpected: the server failed, or what answers is no such server
-├── UsageError        2   the command line itself is wrong
+├── UsageError        2   the command line itself is wrong, or a manifest
 ├── StartError        3   the server cannot start, or nobody answers at the address
+├── CutError          1   an answer did not come, or broke off
 └── RefusedError          by status: 4, 5, 6, 7 or 1
 """
 
@@ -19,7 +20,9 @@ EXIT_CODES: Mapping[int, str] = {
     5: "not found (404)",
     6: "conflict (409, 412)",
     7: "not allowed (401, 403)",
+    8: "drift: the server is not as the manifests say",
 }
+DRIFT = 8
 _BY_STATUS = {400: 4, 413: 4, 415: 4, 422: 4, 404: 5, 409: 6, 412: 6, 401: 7, 403: 7}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -56,12 +59,28 @@ class StartError(CliError):
     exit_code = 3
 
 
-class RefusedError(CliError):
-    """The server's answer with a status of 400 or more."""
+class CutError(CliError):
+    """The connection is lost; what it was about may be asked for again."""
 
-    def __init__(self, http_status: int, body: Any, headers: Mapping[str, str]) -> None:
-        super().__init__(_sentence(http_status, body, headers))
+
+class RefusedError(CliError):
+    """The server's answer with a status of 400 or more. `operation` is the one of a batch that it is about."""
+
+    def __init__(self, http_status: int, body: Any, headers: Mapping[str, str], *, about: str = "") -> None:
+        super().__init__(about + _sentence(http_status, body, headers))
         self.http_status = http_status
+        self._answer = (body, headers)
+
+    @property
+    def operation(self) -> int | None:
+        """The number of the operation that a batch failed for."""
+        body, _ = self._answer
+        number = body.get("operation") if isinstance(body, dict) else None
+        return number if isinstance(number, int) else None
+
+    def about(self, text: str) -> "RefusedError":
+        """The same, which says first what it is about."""
+        return RefusedError(self.http_status, *self._answer, about=f"{text}: ")
 
     @property
     def status(self) -> int:

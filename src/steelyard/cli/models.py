@@ -1,6 +1,6 @@
 """`steelyard models`: the records that everything else here is about."""
 
-from steelyard.cli.resource import Field, Kind, Resource, Update
+from steelyard.cli.resource import Field, Kind, Resource
 
 FINETUNING_TYPES = (
     *("lora_merged", "all_weights", "last_layer", "top_layers", "gradual_unfreezing", "bias_only"),
@@ -16,8 +16,8 @@ MODELS = Resource(
     columns=("name", "base_model", "finetuning_type", "fileset", "model_providers", "updated_at"),
     fields=(
         Field("description", "What it is."),
-        Field("project", "The project that it belongs to.", unset=""),
-        Field("base_model", "The model that it was made from: name or workspace/name.", metavar="MODEL", unset=""),
+        Field("project", "The project that it belongs to."),
+        Field("base_model", "The model that it was made from: name or workspace/name.", metavar="MODEL"),
         Field("fileset", "The fileset with its weights: name or workspace/name.", metavar="FILESET"),
         Field(
             "finetuning_type",
@@ -30,7 +30,6 @@ MODELS = Resource(
             "What its backend speaks: OPENAI_CHAT or ANTHROPIC_MESSAGES.",
             metavar="FORMAT",
             choices=("OPENAI_CHAT", "ANTHROPIC_MESSAGES"),
-            unset=None,
         ),
         Field(
             "model_providers",
@@ -38,13 +37,17 @@ MODELS = Resource(
             Kind.TEXTS,
             option="--model-provider",
             metavar="PROVIDER",
-            unset=[],
         ),
-        Field("trust_remote_code", "Whether the code that comes with its weights may be run.", Kind.SWITCH),
+        Field(
+            "trust_remote_code",
+            "Whether the code that comes with its weights may be run.",
+            Kind.SWITCH,
+            clearable=False,
+        ),
         Field("spec", "Its architecture, as JSON, @file or - for stdin.", Kind.JSON),
         Field("prompt", "The prompt that goes with it, as JSON, @file or -.", Kind.JSON),
-        Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON, unset={}),
-        Field("ownership", "Who owns it, as JSON, @file or -.", Kind.JSON, unset={}),
+        Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON),
+        Field("ownership", "Who owns it, as JSON, @file or -.", Kind.JSON),
         Field(
             "api_endpoint",
             "Where it is served: url, model_id, api_key, format. Others on this machine can see options, so "
@@ -52,7 +55,6 @@ MODELS = Resource(
             Kind.JSON,
         ),
     ),
-    update=Update.PATCH,
     hidden_part="the linear layers of its spec",
     examples=(
         "steelyard models create support-7b --base-model llama-3-8b --finetuning-type lora",

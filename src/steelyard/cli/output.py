@@ -4,6 +4,7 @@ rich is imported where a table is drawn, and nowhere before.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,23 +39,27 @@ class Output:
         if not self.quiet:
             typer.echo(printable(text), err=True)
 
-    def line(self, text: str) -> None:
-        """A line of the result that only a person needs."""
+    def line(self, text: str, colour: str | None = None) -> None:
+        """A line of the result that only a person needs; in a colour where it goes to a terminal that wants any."""
         if not self.quiet and not self.json:
-            typer.echo(printable(text))
+            wanted = False if os.environ.get("NO_COLOR") else None
+            typer.echo(typer.style(printable(text), fg=colour) if colour else printable(text), color=wanted)
 
     def value(self, value: Any) -> None:
-        """Any value as JSON."""
-        ascii_only = "utf" not in (getattr(sys.stdout, "encoding", "") or "").lower()
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=ascii_only).translate(_HIDDEN))
+        """Any value as JSON, over several lines."""
+        typer.echo(_json(value, indent=2))
+
+    def json_line(self, value: Any) -> None:
+        """Any value as JSON on one line, for results that have no end."""
+        typer.echo(_json(value, indent=None))
 
     def records(self, records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """A list: an array, a table, or with `--quiet` one name a line."""
+        """A list: an array, a table, or with `--quiet` one name (or what the first column has) a line."""
         if self.json:
             self.value(records)
         elif self.quiet:
             for record in records:
-                typer.echo(printable(str(record.get("name", ""))))
+                typer.echo(printable(str(record.get("name", record.get(columns[0], "")))))
         elif records:
             _table(columns, ([_cell(column, record.get(column)) for column in columns] for record in records))
 
@@ -66,11 +71,11 @@ class Output:
             rows = [*record.items(), *extra.items()]
             _pairs([(key, _block(value)) for key, value in rows if value not in (None, "", [], {})])
 
-    def changes(self, title: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    def changes(self, title: str, done: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Which fields a write changed, from what to what."""
         keys = [key for key in {**before, **after} if key not in _MOVING]
         changed = [key for key in keys if before.get(key) != after.get(key)]
-        self.line(f"{title} updated" if changed else f"{title}: nothing changed")
+        self.line(f"{title} {done}" if changed else f"{title}: nothing changed")
         for key in changed:
             self.line(f"  {key}: {_short(before.get(key))} -> {_short(after.get(key))}")
 
@@ -79,7 +84,7 @@ class Output:
         _table(columns, rows)
 
 
-def progress(quiet: bool) -> Callable[[int, int | None], None]:
+def progress(quiet: bool, done_word: str = "read") -> Callable[[int, int | None], None]:
     """A function that shows how far a long list is, on stderr, when a person looks at it; 0 takes it away again."""
     wanted = not quiet and sys.stderr.isatty()
     shown = False
@@ -90,7 +95,7 @@ def progress(quiet: bool) -> Callable[[int, int | None], None]:
             shown = True
             of = f" of {total:,}" if total else ""
             # Carriage return and "erase the line": each takes the place of the one before.
-            sys.stderr.write(f"\r\x1b[K{done:,}{of} read" if done else "\r\x1b[K")
+            sys.stderr.write(f"\r\x1b[K{done:,}{of} {done_word}" if done else "\r\x1b[K")
             sys.stderr.flush()
 
     return show
@@ -147,6 +152,11 @@ def _print(table: Any) -> None:
         typer.echo(line.rstrip())
 
 
+def _json(value: Any, *, indent: int | None) -> str:
+    ascii_only = "utf" not in (getattr(sys.stdout, "encoding", "") or "").lower()
+    return json.dumps(value, indent=indent, ensure_ascii=ascii_only).translate(_HIDDEN)
+
+
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return ""
@@ -155,7 +165,7 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, list):
         return printable(", ".join(item if isinstance(item, str) else json.dumps(item) for item in value))
     if isinstance(value, str):
-        return printable(value[:19].replace("T", " ") if column.endswith("_at") else value)
+        return printable(value[:19].replace("T", " ") if column.rsplit("_", maxsplit=1)[-1] == "at" else value)
     return printable(json.dumps(value, ensure_ascii=False))
 
 

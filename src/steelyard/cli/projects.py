@@ -1,6 +1,6 @@
 """`steelyard projects`: groups of records within a workspace."""
 
-from steelyard.cli.resource import Field, Resource, Update
+from steelyard.cli.resource import Field, Resource
 
 PROJECTS = Resource(
     noun="project",
@@ -9,6 +9,5 @@ PROJECTS = Resource(
     about="Projects: groups of records within a workspace.",
     columns=("name", "description", "created_at"),
     fields=(Field("description", "What it is for."),),
-    update=Update.PUT,
     examples=("steelyard projects create support-bot -w team",),
 )

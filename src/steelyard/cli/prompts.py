@@ -1,6 +1,6 @@
 """`steelyard prompts`: messages, tools and parameters under a name."""
 
-from steelyard.cli.resource import Field, Kind, Resource, Unset, Update
+from steelyard.cli.resource import Field, Kind, Resource
 
 PROMPTS = Resource(
     noun="prompt",
@@ -9,36 +9,30 @@ PROMPTS = Resource(
     about="Prompts: messages, tools and parameters under a name.",
     columns=("name", "description", "tags", "updated_at"),
     fields=(
-        Field("description", "What it is for.", unset=Unset.LEAVE_OUT),
-        Field("project", "The project that it belongs to.", unset=""),
+        Field("description", "What it is for."),
+        Field("project", "The project that it belongs to."),
         Field(
             "messages",
             "The messages, as JSON, @file or - for stdin: [{role, content}, ...]; "
             "a role is system, developer, user or assistant.",
             Kind.JSON,
-            unset=Unset.LEAVE_OUT,
         ),
         Field(
             "input_variables",
             "A variable that the messages name.",
             Kind.TEXTS,
             option="--input-variable",
-            unset=Unset.LEAVE_OUT,
         ),
-        Field("tools", "The tools that a model may call, as JSON, @file or -.", Kind.JSON, unset=Unset.LEAVE_OUT),
-        Field(
-            "tool_choice", "auto, none, required, or JSON that names a tool.", Kind.JSON_OR_TEXT, unset=Unset.LEAVE_OUT
-        ),
-        Field("response_format", "The shape of the answer, as JSON, @file or -.", Kind.JSON, unset=Unset.LEAVE_OUT),
+        Field("tools", "The tools that a model may call, as JSON, @file or -.", Kind.JSON),
+        Field("tool_choice", "auto, none, required, or JSON that names a tool.", Kind.JSON_OR_TEXT),
+        Field("response_format", "The shape of the answer, as JSON, @file or -.", Kind.JSON),
         Field(
             "inference_params",
             "temperature, top_p, max_tokens and so on, as JSON, @file or -.",
             Kind.JSON,
-            unset=Unset.LEAVE_OUT,
         ),
-        Field("tags", "A tag.", Kind.TEXTS, option="--tag", unset=Unset.LEAVE_OUT),
+        Field("tags", "A tag.", Kind.TEXTS, option="--tag"),
     ),
-    update=Update.REPLACE,
     examples=(
         "steelyard prompts create greeting --messages @messages.json --tag chat",
         "steelyard prompts update greeting --inference-params '{\"temperature\": 0.2}'",

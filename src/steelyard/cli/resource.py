@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.cli.client import segment
+from steelyard.cli.address import segment
 from steelyard.cli.errors import UsageError
 from steelyard.cli.values import Reader
 
@@ -22,26 +22,11 @@ class Kind(Enum):
     JSON_OR_TEXT = "json or text"
 
 
-class Unset(Enum):
-    """How `--unset` clears a field, where no value does."""
-
-    CANNOT = "the API has no way"
-    LEAVE_OUT = "a replaced record without it gets the default"
-
-
-class Update(Enum):
-    """How a record is changed."""
-
-    PATCH = "only the given fields are sent, with PATCH"
-    PUT = "only the given fields are sent, with PUT"
-    REPLACE = "the whole record is read, changed and sent back with If-Match"
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field that `create` and `update` set; `option` where its name would read badly as an option.
 
-    `unset` is what clears it, which the API says field by field: null keeps most of them as they are.
+    `clearable` says whether it can be without a value.
     """
 
     name: str
@@ -50,7 +35,7 @@ class Field:
     option: str = ""
     metavar: str = ""
     choices: tuple[str, ...] = ()
-    unset: Any = Unset.CANNOT
+    clearable: bool = True
 
     @property
     def flag(self) -> str:
@@ -95,14 +80,13 @@ class Resource:
     about: str
     columns: tuple[str, ...]
     fields: tuple[Field, ...]
-    update: Update
     hidden_part: str = ""
     examples: tuple[str, ...] = ()
 
     @property
-    def clearable(self) -> dict[str, Any]:
-        """The fields that `--unset` takes, with what clears each."""
-        return {field.name: field.unset for field in self.fields if field.unset is not Unset.CANNOT}
+    def clearable(self) -> list[str]:
+        """The fields that `--unset` takes."""
+        return [field.name for field in self.fields if field.clearable]
 
     @property
     def scoped(self) -> bool:

@@ -135,6 +135,8 @@ def _or_cannot_start(action: Callable[[], T]) -> T:
 def _shown(secret: bool, value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return "(set)" if secret else str(value)
 
 

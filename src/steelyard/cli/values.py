@@ -1,11 +1,16 @@
 """Values that options take as JSON: the text itself, `@file`, or `-` for the standard input."""
 
 import json
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from steelyard.cli.errors import UsageError
+
+_START = re.compile(r"\S")
 
 
 class Reader:
@@ -24,11 +29,14 @@ class Reader:
 
     def object(self, option: str, path: str) -> dict[str, Any]:
         """The JSON object in a file, or on the standard input for `-`. Raises `UsageError`."""
-        text = self._stdin(option) if path == "-" else self._file(option, path)
-        value = _parse(option, text)
+        value = _parse(option, self.text(option, path))
         if not isinstance(value, dict):
             raise UsageError(f"{option}: a JSON object is needed, with the fields of the record")
         return value
+
+    def text(self, option: str, path: str) -> str:
+        """What a file holds, or the standard input for `-`. Raises `UsageError`."""
+        return self._stdin(option) if path == "-" else self._file(option, path)
 
     def _stdin(self, option: str) -> str:
         if self._stdin_taken_by:
@@ -49,18 +57,36 @@ class Reader:
             raise UsageError(f"{option}: cannot read {path}: {reason}") from None
 
 
+def json_values(text: str, what: str) -> Iterator[tuple[int, Any]]:
+    """The JSON values that stand one after the other in `text`, each with the number of its first line. Raises
+    `UsageError`, which calls the text `what`.
+    """
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+    position, line = 0, 1
+    while start := _START.search(text, position):
+        line += text.count("\n", position, start.start())
+        with _told_as(what):
+            value, end = decoder.raw_decode(text, start.start())
+        yield line, value
+        line += text.count("\n", start.start(), end)
+        position = end
+
+
 def _parse(option: str, text: str) -> Any:
-    try:
+    with _told_as(option, "; give JSON text, @file, or - for the standard input"):
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+@contextmanager
+def _told_as(what: str, hint: str = "") -> Iterator[None]:
+    try:
+        yield
     except json.JSONDecodeError as error:
-        raise UsageError(
-            f"{option} is not JSON: {error.msg} (line {error.lineno}, column {error.colno}); "
-            "give JSON text, @file, or - for the standard input"
-        ) from None
+        raise UsageError(f"{what} is not JSON: {error.msg} (line {error.lineno}, column {error.colno}){hint}") from None
     except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
+        raise UsageError(f"{what}: {error}") from None
     except RecursionError:
-        raise UsageError(f"{option}: nested too deeply") from None
+        raise UsageError(f"{what}: nested too deeply") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

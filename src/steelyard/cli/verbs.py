@@ -1,21 +1,18 @@
-"""The verbs that every resource has: list, get, create, update, delete; and the commands made of them."""
+"""The verbs that every resource has: list, get, create, update, delete."""
 
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from steelyard.cli.client import Answer
-from steelyard.cli.errors import RefusedError, UsageError
-from steelyard.cli.output import progress
-from steelyard.cli.resource import Resource, Unset, Update
-from steelyard.cli.session import Session, remember, with_session
+from steelyard.cli.address import quoted_etag
+from steelyard.cli.errors import UsageError
+from steelyard.cli.resource import Resource
+from steelyard.cli.session import Session
+from steelyard.cli.walking import walk
+from steelyard.cli.writing import DryRun, IfMatch, Reason, Yes, read_before, tell, write_query
 
-# Fewer round trips for a whole list, and answers that are still small.
-_WALK_PAGE_SIZE = 500
-_ATTEMPTS = 5
-# The server's own: they cannot be set, so they do not go back with a replaced record.
+# The server's own: a file may bring them along, and no mask may name them.
 _READ_ONLY = frozenset({"id", "name", "workspace", "created_at", "created_by", "updated_at", "updated_by", "revision"})
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or `workspace/name`.", show_default=False)]
@@ -26,10 +23,6 @@ OptionalName = Annotated[
 File = Annotated[
     str | None,
     typer.Option("--file", "-f", metavar="FILE", help="A JSON file with fields, `-` for stdin; options go above it."),
-]
-IfMatch = Annotated[
-    str | None,
-    typer.Option("--if-match", metavar="ETAG", help="Only if the record still has this ETag; else exit code 6."),
 ]
 
 
@@ -64,50 +57,47 @@ class Verbs:
     ) -> None:
         if all and limit:
             raise UsageError("--all and --limit exclude each other")
-        query: dict[str, str | int] = {}
-        if filter is not None:
-            query["filter"] = filter
-        if sort is not None:
-            query["sort"] = sort
-        size = page_size or (_WALK_PAGE_SIZE if all else min(limit, _WALK_PAGE_SIZE) if limit else None)
-        if size:
-            query["page_size"] = size
-        records: list[dict[str, Any]] = []
-        show = progress(session.output.quiet)
+        query = {key: value for key, value in (("filter", filter), ("sort", sort)) if value is not None}
         path = self.resource.collection(session.workspace)
-        total, last = None, True
-        for part in session.client.pages(path, query, sort=sort, first=page):
-            records += part.records
-            total, last = part.total, part.last
-            if not (all or limit) or (limit and len(records) >= limit):
-                break
-            if not last:
-                show(len(records), total)
-        show(0, None)
-        cut = len(records) > limit if limit else False
-        records = records[:limit]
-        session.output.records(records, self._columns(session))
-        if not records:
+        found = walk(session, path, query, all=all, limit=limit, page=page, page_size=page_size)
+        session.output.records(found.records, self._columns(session))
+        if not found.records:
             session.output.note(f"no {self.resource.plural}")
-        elif cut or not last:
-            of = f" of {total:,}" if total else ""
-            session.output.note(f"{len(records):,}{of} shown; --all shows every one")
+        elif found.more:
+            session.output.note(f"{found.shown}; --all shows every one")
 
     def get(
         self,
         session: Session,
         name: Name,
+        *,
         etag: Annotated[bool, typer.Option("--etag", help="Print only the ETag, for --if-match.")] = False,
+        revision: Annotated[int | None, typer.Option("--revision", min=1, help="As it was at this revision.")] = None,
+        at: Annotated[
+            str | None, typer.Option("--at", metavar="TIME", help="As it was at this time: 2026-01-31T12:00:00Z.")
+        ] = None,
         **options: Any,
     ) -> None:
+        if revision and at:
+            raise UsageError("--revision and --at exclude each other")
         path, _ = self.resource.item(session.workspace, name)
-        answer = session.client.call("GET", path, query={"verbose": "true"} if options.get("verbose") else None)
+        asked = {"verbose": "true" if options.get("verbose") else None, "revision": revision, "at": at}
+        query = {key: value for key, value in asked.items() if value is not None}
+        answer = session.client.call("GET", path, query=query)
         if etag:
             typer.echo(answer.etag or "")
         else:
             session.output.record(answer.record(), {"etag": answer.etag})
 
-    def create(self, session: Session, name: OptionalName = None, file: File = None, **fields: Any) -> None:
+    def create(
+        self,
+        session: Session,
+        name: OptionalName = None,
+        file: File = None,
+        reason: Reason = None,
+        dry_run: DryRun = False,
+        **fields: Any,
+    ) -> None:
         body = session.reader.object("--file", file) if file else {}
         if name and self.resource.scoped and "/" in name:
             workspace, _, name = name.partition("/")
@@ -118,94 +108,77 @@ class Verbs:
         if not body.get("name"):
             raise UsageError(f"a {self.resource.noun} needs a name: give it as NAME, or as `name` in --file")
         body.update(self.resource.read(session.reader, fields))
-        record = session.client.call("POST", self.resource.home(workspace), body=body).record()
-        self._written(session, record, f"{self.resource.noun} {self._title(record)} created")
+        query = write_query(dry_run=dry_run, reason=reason)
+        record = session.client.call("POST", self.resource.home(workspace), query=query, body=body).record()
+        tell(session, record, f"{self.resource.noun} {self._title(record)}", "created")
 
     def update(
         self,
         session: Session,
         name: Name,
+        *,
         file: File = None,
         if_match: IfMatch = None,
+        reason: Reason = None,
+        dry_run: DryRun = False,
         **fields: Any,
     ) -> None:
         path, title = self.resource.item(session.workspace, name)
         cleared = self._cleared(fields.pop("unset", None) or [])
         changes = session.reader.object("--file", file) if file else {}
         changes.update(self.resource.read(session.reader, fields))
-        both = sorted(changes.keys() & cleared.keys())
+        both = sorted(changes.keys() & set(cleared))
         if both:
             raise UsageError(f"--unset and a new value for {both[0]} exclude each other")
-        changes.update(cleared)
-        if not changes:
+        if not changes and not cleared:
             raise UsageError("nothing to change: give an option for a field, or --file")
-        before: dict[str, Any] = {}
-        if self.resource.update is Update.REPLACE:
-            before, answer = self._replace(session, path, changes, _etag(if_match))
-        else:
-            if not (session.output.json or session.output.quiet):
-                # Only to say what changed; the write itself needs no reading.
-                before = session.client.call("GET", path).record()
-            answer = session.client.call(self.resource.update.name, path, body=changes, if_match=_etag(if_match))
-        if session.output.json:
-            session.output.value(answer.record())
-        else:
-            session.output.changes(f"{self.resource.noun} {title}", before, answer.record())
+        query = write_query(dry_run=dry_run, reason=reason)
+        if cleared:
+            # Whatever the mask names and the body lacks is cleared; what the body has is set whole, as without a mask.
+            given = [key for key, value in changes.items() if value is not None and key not in _READ_ONLY]
+            query["update_mask"] = ",".join([*given, *cleared])
+        before = read_before(session, path, dry_run=dry_run)
+        answer = session.client.call("PATCH", path, query=query, body=changes, if_match=quoted_etag(if_match))
+        tell(session, answer.record(), f"{self.resource.noun} {title}", "updated", before)
 
     def delete(
         self,
         session: Session,
         name: Name,
-        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+        *,
+        yes: Yes = False,
         if_match: IfMatch = None,
+        purge: Annotated[bool, typer.Option("--purge", help="Keep no history, and no way back.")] = False,
+        reason: Reason = None,
+        dry_run: DryRun = False,
     ) -> None:
         path, title = self.resource.item(session.workspace, name)
-        if not yes:
+        done = "deleted for good" if purge else "deleted"
+        if not (yes or dry_run):
             if not sys.stdin.isatty():
                 raise UsageError(f"not deleted: nobody is here to ask; say --yes to delete {title}")
-            typer.confirm(f"Delete {self.resource.noun} {title}?", abort=True, err=True)
-        answer = session.client.call("DELETE", path, if_match=_etag(if_match))
-        if session.output.json:
-            session.output.value({"deleted": title})
-        session.output.line(f"{self.resource.noun} {title} deleted")
+            for_good = " for good, with its history" if purge else ""
+            typer.confirm(f"Delete {self.resource.noun} {title}{for_good}?", abort=True, err=True)
+        query = {**write_query(dry_run=dry_run, reason=reason), **({"purge": "true"} if purge else {})}
+        answer = session.client.call("DELETE", path, query=query, if_match=quoted_etag(if_match))
+        result = answer.record() if dry_run else {"deleted": title}
+        tell(session, result, f"{self.resource.noun} {title}", done)
         dangling = answer.headers.get("x-steelyard-dangling", "0")
         if dangling != "0":
             session.output.note(f"references to it in other records, which lead nowhere now: {dangling}")
 
-    def _replace(
-        self, session: Session, path: str, changes: dict[str, Any], if_match: str | None
-    ) -> tuple[dict[str, Any], Answer]:
-        for attempt in range(1, _ATTEMPTS + 1):
-            found = session.client.call("GET", path)
-            before = found.record()
-            body = {key: value for key, value in before.items() if key not in _READ_ONLY} | changes
-            body = {key: value for key, value in body.items() if value is not Unset.LEAVE_OUT}
-            try:
-                return before, session.client.call("PUT", path, body=body, if_match=if_match or found.etag)
-            except RefusedError as error:
-                # Another writer was faster; these changes are by field, so they go on top of that writer's.
-                if error.http_status != 412 or if_match or attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError("the loop returns or raises")
-
-    def _cleared(self, names: list[str]) -> dict[str, Any]:
+    def _cleared(self, names: list[str]) -> list[str]:
         clearable = self.resource.clearable
         # As the field is called, or as its option is.
         by_name = {field.flag[2:].replace("-", "_"): field.name for field in self.resource.fields}
-        found = {}
+        found = []
         for text in names:
             name = text.removeprefix("--").replace("-", "_")
             name = by_name.get(name, name)
             if name not in clearable:
                 raise UsageError(f"{text!r} cannot be unset; these can: {', '.join(clearable)}")
-            found[name] = clearable[name]
+            found.append(name)
         return found
-
-    def _written(self, session: Session, record: dict[str, Any], text: str) -> None:
-        if session.output.json:
-            session.output.value(record)
-        else:
-            session.output.line(text)
 
     def _title(self, record: dict[str, Any]) -> str:
         return f"{record.get('workspace')}/{record.get('name')}" if self.resource.scoped else str(record.get("name"))
@@ -213,60 +186,3 @@ class Verbs:
     def _columns(self, session: Session) -> list[str]:
         every = self.resource.scoped and session.workspace == "-"
         return [*(["workspace"] if every else []), *self.resource.columns]
-
-
-def _etag(text: str | None) -> str | None:
-    # A shell takes the quotes away that belong to an ETag.
-    if text is None or text == "*" or text.startswith(('"', "W/")):
-        return text
-    return f'"{text}"'
-
-
-def commands(resource: Resource, epilog: str) -> typer.Typer:
-    """The group of commands for one resource."""
-    verbs = Verbs(resource)
-    noun, fields = resource.noun, resource.parameters()
-    app = typer.Typer(name=resource.plural, help=resource.about, no_args_is_help=True, epilog=epilog)
-    app.callback()(remember)
-    examples = "\n".join(["\b", "Examples:", *(f"  {line}" for line in resource.examples)])
-
-    def add(name: str, run: Callable[..., None], help: str, epilog: str | None = None) -> None:
-        app.command(name, help=help, epilog=epilog)(run)
-
-    where = " of a workspace" if resource.scoped else ""
-    add("list", with_session(verbs.list_), f"List the {resource.plural}{where}.")
-    add("get", with_session(verbs.get, _verbose(resource)), f"Show one {noun}.")
-    add("create", with_session(verbs.create, fields), f"Make a {noun}.", examples)
-    how = {
-        Update.PATCH: " Fields that are not given keep their values.",
-        Update.PUT: "",
-        Update.REPLACE: " It is read, changed and written back; other fields and other writers lose nothing.",
-    }[resource.update]
-    add(
-        "update",
-        with_session(verbs.update, {**fields, **_unset(resource)}),
-        f"Change fields of a {noun}.{how}",
-        examples,
-    )
-    add("delete", with_session(verbs.delete), f"Delete a {noun}.")
-    return app
-
-
-def _verbose(resource: Resource) -> dict[str, tuple[Any, Any]]:
-    if not resource.hidden_part:
-        return {}
-    option = typer.Option("--verbose", help=f"With {resource.hidden_part}.")
-    return {"verbose": (Annotated[bool, option], False)}
-
-
-def _unset(resource: Resource) -> dict[str, tuple[Any, Any]]:
-    names = list(resource.clearable)
-    if not names:
-        return {}
-    option = typer.Option(
-        "--unset",
-        metavar="FIELD",
-        help=f"Clear a field: {', '.join(names)}. May be given several times.",
-        autocompletion=lambda incomplete: [name for name in names if name.startswith(incomplete)],
-    )
-    return {"unset": (Annotated[list[str] | None, option], None)}

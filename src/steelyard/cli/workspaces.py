@@ -1,6 +1,6 @@
 """`steelyard workspaces`: the rooms that every other record lives in."""
 
-from steelyard.cli.resource import Field, Resource, Update
+from steelyard.cli.resource import Field, Resource
 
 WORKSPACES = Resource(
     noun="workspace",
@@ -9,6 +9,5 @@ WORKSPACES = Resource(
     about="Workspaces: the rooms that every other record lives in.",
     columns=("name", "description", "created_at"),
     fields=(Field("description", "What it is for."),),
-    update=Update.PUT,
     examples=('steelyard workspaces create team --description "Models of the team"',),
 )

@@ -55,7 +55,7 @@ def masked(kind: Kind, body: Any, mask: str) -> Transform:
         raise InvalidInput.of(("body",), "model_attributes_type", "must be a JSON object")
     paths = [path.strip() for path in mask.split(",")]
     if paths == [EVERYTHING]:
-        paths = list(kind.order)
+        paths = [field for field in kind.order if field not in kind.read_only]
         # Everything the body lacks gets its default: what always has a value cannot be meant to be cleared.
         body = {**{key: kind.defaults.get(key) for key in kind.never_null}, **body}
     if len(paths) > _MOST_PATHS:

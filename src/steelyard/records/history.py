@@ -4,11 +4,11 @@ from typing import Any, Literal, NamedTuple
 
 from steelyard.records.kinds import Fields
 
-Verb = Literal["create", "update", "revert", "delete", "undelete", "purge"]
+Verb = Literal["create", "update", "revert", "delete", "undelete", "purge", "freeze", "unfreeze"]
 
 
 class Note(NamedTuple):
-    """Why and by whom a record changes; `cause` is the id of another record whose delete or undelete brought it about."""
+    """Why and by whom a record changes; `cause` is the id of another one whose delete or undelete brought it about."""
 
     action: Verb
     at: str

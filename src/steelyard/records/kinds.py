@@ -96,8 +96,8 @@ def _no_links(fields: Fields, workspace: str) -> list[Link]:
 class Kind:
     """The declaration of a kind of record.
 
-    `put_style` says what a PUT means: `patch` keeps what is absent or null, as PATCH does; `replace` sets what is absent
-    to its default.
+    `put_style` says what a PUT means: `patch` keeps what is absent or null, as PATCH does; `replace` sets what is
+    absent to its default.
     """
 
     name: str

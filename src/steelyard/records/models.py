@@ -16,9 +16,11 @@ from steelyard.records.kinds import (
     project_links,
     reference_fault,
 )
-from steelyard.records.names import REFERENCE_RULE, OpenName, parse_reference
+from steelyard.records.names import REFERENCE_RULE, OpenName, Reference, parse_reference
 from steelyard.records.spec import FinetuningType, ModelSpec
 
+TagKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+TagValue = Annotated[str, Field(max_length=255)]
 ReferenceText = Annotated[str, Field(max_length=511)]
 
 
@@ -38,6 +40,7 @@ class ModelFields(Form):
     ownership: JsonObject | None = None
     model_providers: list[ReferenceText] | None = None
     project: ProjectName | None = None
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=64)] | None = None
 
 
 class CreateModelEntityRequest(ModelFields):
@@ -72,20 +75,27 @@ class ModelEntity(Stamped, ModelFields):
     adapters: list[AdapterSummary] | None = []
     custom_fields: JsonObject = {}
     model_providers: list[str] = []
+    tags: dict[str, str] = {}
+    frozen: bool = False
 
 
 def model_links(fields: dict[str, Any], workspace: str) -> list[Link]:
     """What a model refers to, by the fields as they are stored."""
     links = project_links(fields, workspace)
-    for field, target_kind in (("fileset", "fileset"), ("base_model", "model")):
-        target = parse_reference(fields[field], workspace) if fields[field] else None
-        if target:
-            links.append(Link(field, target_kind, target))
+    if fields["fileset"] and (fileset := parse_reference(fields["fileset"], workspace)):
+        links.append(Link("fileset", "fileset", fileset))
+    if fields["base_model"] and (base := parse_reference(fields["base_model"], workspace)):
+        links.append(Link("base_model", model_kind(base), base))
     for text in fields["model_providers"]:
         provider = parse_reference(text, workspace)
         if provider:
             links.append(Link("model_providers", "model-provider", provider))
     return links
+
+
+def model_kind(reference: Reference) -> str:
+    """The kind of what a model reference names: an alias has an `@` in its name, a model never has."""
+    return "alias" if "@" in reference.name else "model"
 
 
 def canonical_model(values: dict[str, Any], workspace: str, name: str) -> dict[str, Any]:
@@ -124,12 +134,12 @@ MODEL = Kind(
     create=CreateModelEntityRequest,
     update=UpdateModelEntityRequest,
     answer=ModelEntity,
-    order=tuple(ModelFields.model_fields),
-    defaults={"trust_remote_code": False, "custom_fields": {}, "model_providers": []},
+    order=(*ModelFields.model_fields, "frozen"),
+    defaults={"trust_remote_code": False, "custom_fields": {}, "model_providers": [], "tags": {}, "frozen": False},
     null_clears=frozenset({"backend_format"}),
     never_null=frozenset({"trust_remote_code"}),
     empty_clears=frozenset({"base_model", "project"}),
-    read_only=("id", "name", "workspace", "created_at", "updated_at", "revision", "adapters"),
+    read_only=("id", "name", "workspace", "created_at", "updated_at", "revision", "adapters", "frozen"),
     secrets=("api_endpoint.api_key",),
     contents=("spec.linear_layers",),
     structs=frozenset({"spec", "api_endpoint"}),
@@ -145,7 +155,10 @@ MODEL = Kind(
             FilterField.reference("base_model"),
             FilterField.presence("prompt"),
             FilterField.relation("adapters", "adapter", (FilterField.enum("finetuning_type", tuple(FinetuningType)),)),
+            FilterField.relation("lora_enabled", "deployment-config", ()),
             FilterField.flag("trust_remote_code"),
+            FilterField.flag("frozen"),
+            FilterField.mapping("tags"),
             FilterField.enum("backend_format", tuple(BackendFormat)),
         ),
         secret_paths=("api_endpoint.api_key",),

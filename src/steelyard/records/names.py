@@ -28,8 +28,8 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_\-.@+]{1,255}")
 
 OPEN_RULE = "a name has 1 to 255 ASCII letters, digits, '_', '-' or '.', and is not '.' or '..'"
 NARROW_RULE = (
-    "a name has 2 to 63 characters: first a lower-case letter, then lower-case letters, digits, '-', '@', '.', '+' or '_', "
-    "without '--' and without '-' at the end"
+    "a name has 2 to 63 characters: first a lower-case letter, then lower-case letters, digits, '-', '@', '.', '+' or "
+    "'_', without '--' and without '-' at the end"
 )
 REFERENCE_RULE = "a reference is 'name' or 'workspace/name'"
 

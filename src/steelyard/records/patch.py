@@ -1,13 +1,14 @@
 """How a change is said and what it makes of a record: pure functions, the one way by which any record changes.
 
-A change is said field by field (`Change`), or as a whole new document (`DocumentChange`; the dialects of `dialects.py`).
+A change is said field by field (`Change`), or as a whole new document (`DocumentChange`, by the dialects of
+`dialects.py`).
 
-The dialect of `application/json` (wire.md 1.1): what is absent or null keeps its value, objects and lists replace
-whole. A kind says which fields null or an empty text clears. Parts that an answer hides (large values, secrets) are kept
-when they come back hidden.
+The dialect of `application/json`: what is absent or null keeps its value, objects and lists replace whole. A kind says
+which fields null or an empty text clears. Parts that an answer hides (large values, secrets) are kept when they come
+back hidden.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -89,6 +90,8 @@ def apply_document(kind: Kind, row: Row, base: Mapping[str, Any], change: Docume
     for key in kind.empty_clears:
         if values.get(key) == "":
             values[key] = kind.defaults.get(key)
+    # What the server alone writes is kept.
+    values |= {key: row.fields.get(key) for key in kind.order if key in kind.read_only}
     return kind.canonical(values, row.workspace, row.name)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.errors import Forbidden
+from steelyard.errors import Forbidden, Frozen
 from steelyard.records.forms import UnknownFields
 
 
@@ -19,6 +19,18 @@ class Policy:
     allow_tool_call_plugin: bool = False
     max_record_bytes: int = 1_048_576
     max_depth: int = 64
+
+
+FREEZABLE = ("spec", "fileset", "trust_remote_code")
+
+
+def check_frozen(before: Mapping[str, Any], set_now: Mapping[str, Any]) -> None:
+    """Raises Frozen if a frozen model would get another spec, fileset or trust; trust may always be taken back."""
+    if not before.get("frozen"):
+        return
+    for field in FREEZABLE:
+        if field in set_now and not (field == "trust_remote_code" and not set_now[field]):
+            raise Frozen(f"the model is frozen: its {field} cannot be changed", field=field)
 
 
 def check_trust(policy: Policy, values: Mapping[str, Any]) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from steelyard.records.aliases import ALIAS
 from steelyard.records.kinds import Kind
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
-KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT)})
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT, ALIAS)})

@@ -1,4 +1,4 @@
-"""A record as it travels between registries: what a caller can write, without secrets, stamps or the workspace's name."""
+"""A record as it travels between registries: what a caller can write, without secrets, stamps or the workspace."""
 
 from typing import Any
 

@@ -2,8 +2,8 @@
 
 An action is a coroutine function that takes a transaction. On SQLite its awaits never wait (the rows are in this
 process), so a whole batch of actions runs between two turns of the event loop and shares one commit. On a database
-behind a socket the same actions wait for it. An action may be run again after a lost race: it must touch nothing but its
-transaction.
+behind a socket the same actions wait for it. An action may be run again after a lost race: it must touch nothing but
+its transaction.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -62,9 +62,6 @@ class ReadTransaction(Protocol):
 
     async def content(self, digest: str) -> bytes | None:
         """A large value, as JSON."""
-
-    async def base_models(self, model: Reference) -> list[Reference]:
-        """`model`, its base model, that one's, and so on, as far as they are here."""
 
     async def referrers(self, kind: str, target: Reference, besides: str, limit: int) -> list[tuple[Row, str]]:
         """Up to `limit` records, other than the one of id `besides`, that name `target`, each with its field."""

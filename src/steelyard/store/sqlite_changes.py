@@ -1,8 +1,8 @@
 """Changes on one SQLite connection; each leaves a revision behind. See `sqlite_transaction.py`."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
-import sqlite3
 
 import orjson
 

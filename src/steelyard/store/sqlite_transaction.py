@@ -12,7 +12,10 @@ from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
 from steelyard.store.protocol import KeptAnswer, Query
 
-_COLUMNS = "r.kind, r.workspace, r.name, r.id, r.revision, r.created_at, r.updated_at, r.created_by, r.updated_by, r.parent, r.fields"
+_COLUMNS = (
+    "r.kind, r.workspace, r.name, r.id, r.revision, r.created_at, r.updated_at, r.created_by, r.updated_by, r.parent, "
+    "r.fields"
+)
 
 
 class SqliteReadTransaction:
@@ -71,12 +74,6 @@ class SqliteReadTransaction:
     async def content(self, digest: str) -> bytes | None:
         found = self._connection.execute(self._sql["content"], (digest,)).fetchone()
         return found[0].encode() if found else None
-
-    async def base_models(self, model: Reference) -> list[Reference]:
-        return [
-            Reference(*found)
-            for found in self._connection.execute(self._sql["base_models"], (model.workspace, model.name))
-        ]
 
     async def referrers(self, kind: str, target: Reference, besides: str, limit: int) -> list[tuple[Row, str]]:
         values = (kind, target.workspace, target.name, besides, limit)

@@ -34,7 +34,7 @@ class FieldType(Enum):
 class FilterField:
     """One field: a column of the record, a path in its JSON fields, or its children of one kind.
 
-    `part` narrows a text `workspace/name` to what stands before or after the slash.
+    `part` narrows a text `workspace/name` to what stands before or after the slash; a `keyed` one has strings below it.
     """
 
     name: str
@@ -45,6 +45,7 @@ class FilterField:
     child_kind: str = ""
     fields: tuple["FilterField", ...] = ()
     part: Literal["", "workspace", "name"] = ""
+    keyed: bool = False
 
     @classmethod
     def of(cls, type: FieldType, name: str, path: Sequence[str] | None = None) -> "FilterField":
@@ -70,6 +71,11 @@ class FilterField:
     def presence(cls, name: str, path: Sequence[str] | None = None) -> "FilterField":
         """Something that can only be asked for: there (not null, not an empty object) or not."""
         return cls.of(FieldType.PRESENCE, name, path)
+
+    @classmethod
+    def mapping(cls, name: str) -> "FilterField":
+        """An object of strings by keys of the user's: `name.key` is a string, `name` itself can be asked for."""
+        return replace(cls.presence(name), keyed=True)
 
     @classmethod
     def text_or_presence(cls, name: str, path: Sequence[str] | None = None) -> "FilterField":
@@ -155,6 +161,8 @@ class FilterFields(Mapping[str, FilterField]):
             raise self._unknown(head)
         if owner.type is FieldType.RELATION:
             return owner, self.children(owner).resolve(rest)[1]
+        if owner.keyed and _SEGMENT.fullmatch(rest):
+            return None, FilterField.text(name, (*owner.path, rest))
         return None, self._part(owner, rest)
 
     def _data(self, name: str, rest: str) -> FilterField:

@@ -148,16 +148,3 @@ SELECT COALESCE(SUM(number), 0) FROM counts WHERE kind = ? AND workspace = ?;
 
 -- name: count_everywhere
 SELECT COALESCE(SUM(number), 0) FROM counts WHERE kind = ?;
-
--- name: base_models
--- The chain of base models above a model, nearest first; it ends where a model is missing or has no base.
-WITH RECURSIVE chain (workspace, name, depth) AS (
-    VALUES (?, ?, 0)
-    UNION
-    SELECT l.target_workspace, l.target_name, chain.depth + 1
-    FROM chain
-    JOIN records AS r ON r.kind = 'model' AND r.workspace = chain.workspace AND r.name = chain.name
-    JOIN links AS l ON l.source_id = r.id AND l.field = 'base_model'
-    WHERE chain.depth < 1000
-)
-SELECT workspace, name FROM chain ORDER BY depth;

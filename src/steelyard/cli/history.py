@@ -1,0 +1,89 @@
+"""The verbs of a record's history: what happened to it, what differs, and the ways back."""
+
+from typing import Annotated, Any
+
+import typer
+
+from steelyard.cli.address import quoted_etag
+from steelyard.cli.differences import show_differences
+from steelyard.cli.resource import Resource
+from steelyard.cli.session import Session
+from steelyard.cli.verbs import Name
+from steelyard.cli.walking import walk
+from steelyard.cli.writing import DryRun, IfMatch, Reason, read_before, tell, write_query
+
+_COLUMNS = ("revision", "at", "actor", "action", "changed", "reason")
+
+Revision = Annotated[
+    int, typer.Argument(metavar="REVISION", min=1, help="Its number in the history.", show_default=False)
+]
+
+
+class History:
+    """The history of one resource, each verb a function of a session."""
+
+    def __init__(self, resource: Resource) -> None:
+        self.resource = resource
+
+    def history(
+        self,
+        session: Session,
+        name: Name,
+        limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    ) -> None:
+        path, _ = self.resource.item(session.workspace, name)
+        found = walk(session, f"{path}/revisions", {}, limit=limit)
+        session.output.records(found.records, _COLUMNS)
+        if found.more:
+            session.output.note(f"{found.shown}; --limit shows more")
+
+    def diff(
+        self,
+        session: Session,
+        name: Name,
+        first: Annotated[int, typer.Argument(metavar="A", min=1, help="A revision.", show_default=False)],
+        second: Annotated[
+            int | None, typer.Argument(metavar="B", min=1, help="Another; the present one when not given.")
+        ] = None,
+        merge_patch: Annotated[
+            bool, typer.Option("--merge-patch", help="Print what makes B of A, as a JSON merge patch.")
+        ] = False,
+    ) -> None:
+        path, title = self.resource.item(session.workspace, name)
+        second = second or int(session.client.call("GET", path).record().get("revision") or 1)
+        found = session.client.call("GET", f"{path}/revisions/{first}...{second}").record()
+        if merge_patch:
+            session.output.value(found.get("merge_patch"))
+        elif session.output.json:
+            session.output.value(found)
+        elif diff := found.get("diff"):
+            show_differences(session.output, diff)
+        else:
+            session.output.note(f"{self.resource.noun} {title}: {first} and {second} do not differ")
+
+    def revert(
+        self,
+        session: Session,
+        name: Name,
+        revision: Revision,
+        *,
+        if_match: IfMatch = None,
+        reason: Reason = None,
+        dry_run: DryRun = False,
+    ) -> None:
+        path, title = self.resource.item(session.workspace, name)
+        before = read_before(session, path, dry_run=dry_run)
+        record = session.client.call(
+            "POST",
+            f"{path}:revert",
+            query=write_query(dry_run=dry_run, reason=reason),
+            body={"revision": revision},
+            if_match=quoted_etag(if_match),
+        ).record()
+        tell(session, record, f"{self.resource.noun} {title}", f"reverted to revision {revision}", before)
+
+    def undelete(self, session: Session, name: Name, reason: Reason = None, dry_run: DryRun = False) -> None:
+        path, title = self.resource.item(session.workspace, name)
+        query = write_query(dry_run=dry_run, reason=reason)
+        record: dict[str, Any] = session.client.call("POST", f"{path}:undelete", query=query).record()
+        tell(session, record, f"{self.resource.noun} {title}", "undeleted")

@@ -1,0 +1,13 @@
+"""The kinds of records that the command line knows, by the name that manifests, exports and events call them."""
+
+from steelyard.cli.models import MODELS
+from steelyard.cli.projects import PROJECTS
+from steelyard.cli.prompts import PROMPTS
+from steelyard.cli.resource import Resource
+from steelyard.cli.workspaces import WORKSPACES
+
+RESOURCES: tuple[Resource, ...] = (MODELS, PROMPTS, PROJECTS, WORKSPACES)
+
+# What must be there for another to name it comes first.
+ORDER = ("workspace", "project", "prompt", "model", "alias")
+KINDS: dict[str, Resource] = {kind: resource for kind in ORDER for resource in RESOURCES if resource.noun == kind}

@@ -18,7 +18,7 @@ help: ## Show what can be made
 serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
 	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
 
-test: $(VENV)/.dev ## Run all tests, those with the real clients too
+test: $(VENV)/.dev $(CLIENTS)/.ready ## Run all tests, those with the real clients too
 	$(VENV)/bin/python -m pytest
 	$(MAKE) test-clients
 
@@ -45,7 +45,7 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	$(UV) pip compile pyproject.toml --group test --group lint -c requirements/run.txt $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile --group clients $(LOCK) -o requirements/clients.txt
 
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
+LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
 
 clean: ## Remove the environments and caches (never data)
 	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -102,7 +102,7 @@ def _rest(cell: Cell, rounds: int) -> Iterator[Step]:
     if cell.operation in _LIMITS:
         yield Step(cell, _LIMITS[cell.operation], rounds, 2)
     yield Step(cell, Side.OURS, rounds, 2)
-    # more clients do not make the peer faster; one read and one write with 64, and no filters with 16, show that
+    # more clients do not make the peer faster: one read and one write with 64 show that
     most = 64 if cell.operation == "patch" and cell.size == LARGE else 1 if cell.operation in _FILTERS else 16
     if cell.clients <= most:
         yield _peer(cell, 1, 2)

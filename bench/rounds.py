@@ -71,9 +71,8 @@ class Rounds:
             self._check(step, server, lines[0])
             script = _SCRIPTS.get(cell.operation, "get")
             arguments = [str(requests), f"{next(self._tags)}"]
-            sample = run_wrk(
-                server.url, script, arguments, clients=cell.clients, seconds=step.seconds, core=self._core
-            )
+            wrk = partial(run_wrk, clients=cell.clients, seconds=step.seconds, core=self._core)
+            sample = wrk(server.url, script, arguments)
             server.settle()
         finally:
             server.freeze()

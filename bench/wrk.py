@@ -72,9 +72,8 @@ def run_wrk(url: str, script: str, arguments: list[str], *, clients: int, second
     """
     command = ["taskset", "-c", str(core), find_wrk(), "-t1", f"-c{clients}", f"-d{seconds}s"]
     command += ["--timeout", f"{_ANSWER_LIMIT_S}s", "-s", f"{script}.lua", url, "--", *arguments]
-    done = subprocess.run(
-        command, cwd=_SCRIPTS, capture_output=True, text=True, timeout=seconds + 90, check=False
-    )
+    limit = seconds + 1.5 * _ANSWER_LIMIT_S
+    done = subprocess.run(command, cwd=_SCRIPTS, capture_output=True, text=True, timeout=limit, check=False)
     for line in done.stdout.splitlines():
         if line.startswith(_MARK):
             return _sample(clients, json.loads(line.removeprefix(_MARK)))

@@ -28,6 +28,7 @@ from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
 from steelyard.api.metrics import Metrics
 from steelyard.api.openapi import build_openapi
+from steelyard.api.protocol import JsonErrorsProtocol
 from steelyard.api.requests import Stopping
 from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
@@ -39,13 +40,20 @@ from steelyard.settings import Settings
 from steelyard.store.data_folder import DataFolder
 from steelyard.store.sqlite import open_store
 
+_log = logging.getLogger("steelyard")
+
 
 def open_context(settings: Settings, folder: DataFolder) -> Context:
     """The outside world of the actions, in a data folder that is ours. Raises StartupError."""
     configured = settings.master_key.get_secret_value() if settings.master_key else None
+    key_file, database = folder.path / "master.key", folder.path / "steelyard.db"
+    if configured is None and database.exists() and not key_file.exists():
+        _log.warning(
+            "%s is missing and made anew: secrets that were sealed with the old one cannot be opened", key_file
+        )
     return Context(
-        store=open_store(folder.path / "steelyard.db", settings.store.readers, history=settings.history.enabled),
-        vault=Vault(load_master_key(configured, folder.path / "master.key")),
+        store=open_store(database, settings.store.readers, history=settings.history.enabled),
+        vault=Vault(load_master_key(configured, key_file)),
         policy=policy_of(settings),
         now=rising_clock(time),
         ago=time_ago(time),
@@ -75,6 +83,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         title="Steelyard",
         version=__version__,
         description="A self-hosted model registry with a gate.",
+        redoc_url=None,
         lifespan=lifespan,
         exception_handlers={
             SteelyardError: errors.on_steelyard_error,
@@ -87,10 +96,9 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     api.state.context = context
     api.state.metrics = metrics
     api.state.stopping = stopping
-    for resource in RESOURCES:
-        api.include_router(routes_of(resource))
-    for part in (batch, transfer, feed, system):
-        api.include_router(part.router)
+    routers = [*map(routes_of, RESOURCES), *(part.router for part in (batch, transfer, feed, system))]
+    # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
+    api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
     return Edge(HotRoutes(api), metrics, access_log)
 
@@ -140,6 +148,7 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Runs the server until it is told to stop. Raises StartupError if it cannot start."""
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)  # what is in the data folder is nobody else's business
     folder = DataFolder.claim(settings.data_dir)
     try:
         listener = _listen(settings.host, settings.port)
@@ -152,7 +161,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             build_app(settings, context, stopping),
             loop="uvloop",
-            http="httptools",
+            http=JsonErrorsProtocol,
             ws="none",
             lifespan="on",
             access_log=False,

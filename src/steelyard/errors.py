@@ -23,6 +23,7 @@
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
     ├── OutboundFailed                 outbound_failed       502   another server did not answer as one does
     ├── Unavailable                    unavailable           503   stopping, or the database does not answer
+    ├── UnreadableSecret               unreadable_secret     500   sealed with another master key, or damaged
     └── StartupError                   startup_error         -     the server cannot start; the message says why
 
 Errors are raised where they are known. `api/errors.py` maps them to HTTP once, by class: the status and the code
@@ -174,6 +175,13 @@ class Unavailable(SteelyardError):
 class StorageFull(SteelyardError):
     code = "storage_full"
     status = 507
+
+
+class UnreadableSecret(SteelyardError):
+    """A sealed secret that the present master key does not open."""
+
+    code = "unreadable_secret"
+    status = 500
 
 
 class StartupError(SteelyardError):

@@ -232,7 +232,6 @@ def test_a_page_far_past_the_end_is_empty(http: httpx.Client, workspace: str) ->
         "filter[data]=1",
         "filter[data.a%00b]=1",
         "filter[data.a'b]=1",
-        "filter[lora_enabled]=true",
     ],
 )
 def test_filters_that_cannot_be_understood(http: httpx.Client, workspace: str, query: str) -> None:

@@ -154,3 +154,15 @@ def test_unknown_fields_where_they_are_ignored(started: Started, body: dict[str,
         (("body", "description"), "string_type")
     ]
     assert http.delete(f"{path}/m").status_code == 204
+
+
+def test_a_deeper_json_where_it_is_allowed(started: Started) -> None:
+    http = started("limits.json_depth=128")
+    made(http, models("default"), name="m")
+    item, depth = f"{models('default')}/m", 128
+    body = '{"custom_fields":' + '{"a":' * (depth - 1) + "%d" + "}" * depth
+    for number, revision in ((1, 2), (1, 2), (2, 3)):
+        answer = http.patch(item, content=body % number, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["revision"]) == (200, revision)
+    assert http.get(item).json()["revision"] == 3
+    assert http.get(models("default")).status_code == 200

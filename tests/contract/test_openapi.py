@@ -39,8 +39,6 @@ DEVIATIONS = {
     *(f"{answer}.adapters[].updated_at: is missing" for answer in _MODEL_ANSWERS),
     *(f"{answer}.adapters[].lora_config: is missing" for answer in _MODEL_ANSWERS),
 }
-# Says which deployments can take adapters; there are no deployments here.
-UNSERVED_FILTERS = {"lora_enabled"}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +109,6 @@ def test_every_deviation_that_is_written_down_is_one(ours: Document) -> None:
         for parameter in item.get("get", {}).get("parameters", [])
         if parameter["name"] == "filter"
         for field in CONTRACT.resolve(parameter["schema"]).get("properties", {})
-        if field not in UNSERVED_FILTERS
     ],
 )
 def test_every_filter_field_of_the_contract_is_taken_in_brackets(
@@ -121,12 +118,3 @@ def test_every_filter_field_of_the_contract_is_taken_in_brackets(
     answer = http.get(path.format(workspace=workspace), params={f"filter[{field}]": value})
 
     assert answer.status_code == 200, answer.text
-
-
-@pytest.mark.parametrize("field", sorted(UNSERVED_FILTERS))
-def test_a_filter_field_that_is_not_served_is_refused_and_not_ignored(
-    http: httpx.Client, workspace: str, field: str
-) -> None:
-    answer = http.get(f"/apis/models/v2/workspaces/{workspace}/models", params={f"filter[{field}]": "true"})
-
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_filter")

@@ -13,7 +13,7 @@ import pytest
 from tests.house.sources import SOURCE, Import, Module, modules
 
 _FOUNDATION = {"errors", "version"}
-_FACE = {"errors", "version", "settings", "records", "actions", "auth", "store.protocol"}
+_FACE = {"errors", "version", "settings", "records", "actions", "auth", "outbound", "store.protocol"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -24,9 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": _FOUNDATION | {"records"},
     "blobs": _FOUNDATION | {"records"},
     "inspect": _FOUNDATION | {"records"},
+    "outbound": _FOUNDATION | {"records"},
     "auth": _FOUNDATION | {"records"},
     # An action knows a store by its protocol: which database it is, only `app` knows.
-    "actions": _FOUNDATION | {"records", "store.protocol", "blobs", "inspect", "auth"},
+    "actions": _FOUNDATION | {"records", "store.protocol", "blobs", "inspect", "outbound", "auth"},
     "api": _FACE,
     "ui": _FACE,
     "mcp": _FACE,
@@ -53,6 +54,7 @@ FOREIGN: dict[str, set[str]] = {
     **{module: set(MAY_IMPORT) - {"records"} for module in _OUTSIDE_WORLD},
     "sqlite3": {"store"},
     "asyncpg": {"store"},
+    "aiohttp": {"outbound"},
     **{module: {"api", "gateway", "ui", "mcp", "app"} for module in _WEB},
     "httpx": {"cli"},
     "typer": {"cli"},

@@ -1,4 +1,4 @@
-"""SQL lives in `store/`: the fixed statements by name in `store/sql/queries.sql`, and nowhere else in the product."""
+"""SQL lives in `store/`: the fixed statements by name in the files of `store/sql/`, and nowhere else in the product."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ _SQL = re.compile(
     r"|(create|alter)\s+(table|index|trigger)|pragma\s+\w+|begin\s+immediate|savepoint\s+\w+)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_QUERIES = SOURCE / "store" / "sql" / "queries.sql"
+_SQL_FILES = SOURCE / "store" / "sql"
 
 
 def _texts(module: Module) -> Iterator[tuple[ast.expr, str]]:
@@ -99,15 +99,16 @@ def test_every_named_statement_is_used() -> None:
     assert set(load_statements()) - _stored_texts() == set()
 
 
-def test_every_statement_that_is_asked_for_has_its_name_in_the_file() -> None:
+def test_every_statement_that_is_asked_for_has_its_name_in_the_files() -> None:
     asked = list(_asked_for())
 
     assert len(asked) > 10, "the store asks in another way now: teach `_asked_for`"
     assert [f"{where}: {name}" for where, name in asked if name not in load_statements()] == []
 
 
-def test_a_name_stands_once_in_the_file() -> None:
-    names = re.findall(r"^-- name: (\w+)$", _QUERIES.read_text(), re.MULTILINE)
+def test_a_name_stands_once_in_the_files() -> None:
+    files = [file for file in _SQL_FILES.rglob("*.sql") if not file.name[0].isdigit()]
+    names = [name for file in files for name in re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE)]
 
     assert sorted(names) == sorted(set(names)) == sorted(load_statements())
 

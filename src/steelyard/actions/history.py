@@ -186,10 +186,12 @@ def undelete(context: Context, caller: Caller, kind: Kind, workspace: str, name:
             if await tx.exists(kind.name, workspace, name):
                 raise AlreadyExists(f"{kind.title} {name!r} is not deleted")
             raise missing(kind, workspace, name)
+        let_go = await tx.caused(deleted.id)
         row = await _bring_back(tx, context, caller, deleted)
         for other in await tx.deleted_with(deleted.id):
             await _bring_back(tx, context, caller, other, cause=deleted.id)
-        await _take_hold_again(tx, context, caller, deleted)
+        for revision in let_go:
+            await _take_hold_again(tx, context, caller, revision, cause=deleted.id)
         return Written(kind, None, row, await shown(tx, kind, row, verbose=False))
 
     return Write(kind, "undelete", run, heavy=True)
@@ -218,25 +220,23 @@ async def _bring_back(
     return row
 
 
-async def _take_hold_again(tx: WriteTransaction, context: Context, caller: Caller, deleted: DeletedRow) -> None:
-    """What the delete made others let go of, they take up again, unless they have something else by now."""
-    for revision in await tx.caused(deleted.id, deleted.deleted_at):
-        row = await tx.find(revision.kind, revision.workspace, revision.name)
-        before = await tx.revision(revision.record_id, revision.revision - 1)
-        if row is None or row.id != revision.record_id or before is None or before.fields is None:
-            continue
-        again = {
-            field: before.fields[field]
-            for field in revision.changed
-            if revision.fields is not None and row.fields.get(field) == revision.fields.get(field)
-        }
-        await writes.change_fields(
-            tx, context, caller, KINDS[row.kind], row, {**row.fields, **again}, cause=deleted.id, stored_form=True
-        )
+async def _take_hold_again(
+    tx: WriteTransaction, context: Context, caller: Caller, revision: Revision, cause: str
+) -> None:
+    """What a record let go of in `revision`, it takes up again, unless it has something else by now."""
+    row = await tx.find(revision.kind, revision.workspace, revision.name)
+    before = await tx.revision(revision.record_id, revision.revision - 1)
+    if row is None or row.id != revision.record_id or before is None or before.fields is None or not revision.fields:
+        return
+    again = {
+        field: before.fields[field] for field in revision.changed if row.fields.get(field) == revision.fields.get(field)
+    }
+    fields = {**row.fields, **again}
+    await writes.change_fields(tx, context, caller, KINDS[row.kind], row, fields, cause=cause, stored_form=True)
 
 
 def purge(context: Context, caller: Caller, write: Write, workspace: str, name: str) -> Write:
-    """A delete after which nothing is kept, also of a record that is deleted already. It raises what the delete does."""
+    """A delete after which nothing is kept, also of a record that is deleted already. It raises what that does."""
 
     async def run(tx: WriteTransaction) -> Written:
         gone = None

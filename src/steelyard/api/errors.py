@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from steelyard.errors import (
     Fault,
@@ -103,7 +104,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     mine: SteelyardError
     if error.status_code == 405:
-        mine = MethodNotAllowed("Method Not Allowed", headers=error.headers)
+        allowed = ", ".join(sorted(_methods(request)))
+        mine = MethodNotAllowed(f"Method Not Allowed; allowed: {allowed}", headers={"Allow": allowed})
     else:
         mine = NotFound("The requested resource was not found.")
     return error_response(mine, request.url.path, request.method)
@@ -112,3 +114,13 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """The handler of what nobody expected; the outermost layer logs it."""
     return unexpected_response()
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods of all routes on the request's path: the router itself tells only those of the first."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= set(getattr(route, "methods", None) or ())
+    return found

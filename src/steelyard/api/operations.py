@@ -69,6 +69,11 @@ def answers_of(
     return found
 
 
+def dry_run_of(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The answer 200 of a dry run, for operations whose own good answer is another one."""
+    return {200: {"model": answer, "description": "What a dry run would write."}}
+
+
 def body_of(form: type[Form], *, patches: bool = False) -> dict[str, Any]:
     """The extra of an operation whose body is read by us, and only described to the framework.
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from steelyard.api.history import history_routes
 from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
-from steelyard.api.operations import DELETE, LIST, READ, WRITE, DeleteResponse, answers_of, body_of
+from steelyard.api.operations import DELETE, LIST, READ, WRITE, DeleteResponse, answers_of, body_of, dry_run_of
 from steelyard.api.parameters import AtTime, Home, PastRevision, UpdateMask, Verbose, not_verbose, nowhere, past_time
 from steelyard.api.resource import change_record, create_record, delete_record, freeze_record, read_record
 from steelyard.api.writes import Options, Shape, shape_gone
@@ -71,7 +71,7 @@ def routes_of(resource: Resource) -> APIRouter:
         operation_id=f"create_{one}",
         summary=f"Create a {one}",
         status_code=201,
-        responses=answers_of(201, kind.answer, WRITE),
+        responses=answers_of(201, kind.answer, WRITE) | dry_run_of(kind.answer),
         openapi_extra=body_of(kind.create),
         dependencies=[Depends(resource.create_parameters)],
     )
@@ -136,7 +136,7 @@ def routes_of(resource: Resource) -> APIRouter:
 
     delete_answers = answers_of(200, DeleteResponse, DELETE) if resource.delete_shape else answers_of(204, None, DELETE)
     if not resource.delete_shape:
-        delete_answers |= {200: {"model": kind.answer, "description": "What a dry run would delete."}}
+        delete_answers |= dry_run_of(kind.answer)
 
     @router.delete(
         "/{name}",

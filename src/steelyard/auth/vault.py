@@ -15,18 +15,11 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from steelyard.errors import StartupError, SteelyardError
+from steelyard.errors import StartupError, UnreadableSecret
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 _VERSION = "v1"
-
-
-class UnreadableSecret(SteelyardError):
-    """A sealed secret that the present master key does not open."""
-
-    code = "unreadable_secret"
-    status = 500
 
 
 class Sealer(Protocol):

@@ -1,23 +1,32 @@
 """The `steelyard` command: a server, and the records of any server."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from steelyard import __version__
+from steelyard.cli.apply import apply, drift
 from steelyard.cli.errors import EXIT_CODES
+from steelyard.cli.events import events
 from steelyard.cli.groups import commands
-from steelyard.cli.models import MODELS
-from steelyard.cli.projects import PROJECTS
-from steelyard.cli.prompts import PROMPTS
+from steelyard.cli.kinds import RESOURCES
 from steelyard.cli.server import serve, settings_app
-from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember
-from steelyard.cli.workspaces import WORKSPACES
+from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember, with_session
+from steelyard.cli.transfer import export, import_
 
 # The backspace tells the help to keep the lines of this paragraph.
 _EPILOG = "\n".join(["\b", "Exit codes:", *(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())])
+
+# What is about more than one kind of record.
+_WHOLE: Mapping[str, Callable[..., None]] = {
+    "apply": apply,
+    "drift": drift,
+    "export": export,
+    "import": import_,
+    "events": events,
+}
 
 
 def build() -> typer.Typer:
@@ -35,8 +44,10 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("serve")(guarded(serve))
-    for resource in (MODELS, PROMPTS, PROJECTS, WORKSPACES):
+    for resource in RESOURCES:
         app.add_typer(commands(resource, _EPILOG))
+    for name, function in _WHOLE.items():
+        app.command(name)(with_session(function))
     app.add_typer(settings_app)
     app.command("version")(_version)
     return app

@@ -16,6 +16,13 @@ def segment(text: str, what: str) -> str:
         raise UsageError(f"the name of the {what} is not UTF-8 text") from None
 
 
+def workspace_verb(workspace: str, verb: str) -> str:
+    """The path of what can be done with a whole workspace: `batch`, `export`, `import`. Raises `UsageError`."""
+    if workspace == "-":
+        raise UsageError("`-` is all workspaces; name one")
+    return f"/apis/steelyard/v1/workspaces/{segment(workspace, 'workspace')}:{verb}"
+
+
 def address(url: str) -> str:
     """The address of a server, without a slash at its end. Raises `UsageError`."""
     import httpx  # noqa: PLC0415

@@ -76,7 +76,14 @@ class Client:
         self._http.close()
 
     def call(
-        self, method: str, path: str, *, query: Query | None = None, body: Any = None, if_match: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        if_match: str | None = None,
+        seconds: float = TIMEOUT_SECONDS,
     ) -> Answer:
         """Send one request with a JSON body, without following redirects and without trying again.
 
@@ -85,7 +92,7 @@ class Client:
         # ASCII, so that an argument that was no text reaches the server as what it is and is refused there.
         content = None if body is None else json.dumps(body).encode()
         headers = {**({} if body is None else _JSON), **({"if-match": if_match} if if_match else {})}
-        return self.send(method, path, query=query, content=content, headers=headers)
+        return self.send(method, path, query=query, content=content, headers=headers, seconds=seconds)
 
     def send(
         self,

@@ -35,9 +35,14 @@ def show_preview(output: Output, title: str, preview: Mapping[str, Any]) -> None
     diff = preview.get("diff") or []
     output.line(f"{title}; nothing was written" if diff else f"{title}: it would change nothing")
     show_differences(output, diff, "  ")
+    show_affected(output, preview.get("affected") or {}, "  ")
+
+
+def show_affected(output: Output, affected: Mapping[str, Any], indent: str = "") -> None:
+    """What else a write would touch."""
     for key, meaning in _AFFECTED.items():
-        if found := (preview.get("affected") or {}).get(key):
-            output.line(f"  {meaning}: {_named(found)}", "yellow")
+        if found := affected.get(key):
+            output.line(f"{indent}{meaning}: {_named(found)}", "yellow")
 
 
 def _named(found: Any) -> str:

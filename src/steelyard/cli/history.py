@@ -33,7 +33,9 @@ class History:
     ) -> None:
         path, _ = self.resource.item(session.workspace, name)
         found = walk(session, f"{path}/revisions", {}, limit=limit)
-        session.output.records(found.records, _COLUMNS)
+        # What a record began with is said by the record; to a person all its fields would say nothing.
+        records = found.records if session.output.json else [_readable(record) for record in found.records]
+        session.output.records(records, _COLUMNS)
         if found.more:
             session.output.note(f"{found.shown}; --limit shows more")
 
@@ -82,8 +84,26 @@ class History:
         ).record()
         tell(session, record, f"{self.resource.noun} {title}", f"reverted to revision {revision}", before)
 
+    def freeze(
+        self, session: Session, name: Name, if_match: IfMatch = None, reason: Reason = None, dry_run: DryRun = False
+    ) -> None:
+        self._do(session, name, "freeze", "frozen", if_match, write_query(dry_run=dry_run, reason=reason))
+
+    def unfreeze(
+        self, session: Session, name: Name, if_match: IfMatch = None, reason: Reason = None, dry_run: DryRun = False
+    ) -> None:
+        self._do(session, name, "unfreeze", "unfrozen", if_match, write_query(dry_run=dry_run, reason=reason))
+
     def undelete(self, session: Session, name: Name, reason: Reason = None, dry_run: DryRun = False) -> None:
+        self._do(session, name, "undelete", "undeleted", None, write_query(dry_run=dry_run, reason=reason))
+
+    def _do(
+        self, session: Session, name: str, verb: str, done: str, if_match: str | None, query: dict[str, str]
+    ) -> None:
         path, title = self.resource.item(session.workspace, name)
-        query = write_query(dry_run=dry_run, reason=reason)
-        record: dict[str, Any] = session.client.call("POST", f"{path}:undelete", query=query).record()
-        tell(session, record, f"{self.resource.noun} {title}", "undeleted")
+        answer = session.client.call("POST", f"{path}:{verb}", query=query, if_match=quoted_etag(if_match))
+        tell(session, answer.record(), f"{self.resource.noun} {title}", done)
+
+
+def _readable(revision: dict[str, Any]) -> dict[str, Any]:
+    return {**revision, "changed": []} if revision.get("before") is None else revision

@@ -47,6 +47,7 @@ MODELS = Resource(
         Field("spec", "Its architecture, as JSON, @file or - for stdin.", Kind.JSON),
         Field("prompt", "The prompt that goes with it, as JSON, @file or -.", Kind.JSON),
         Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON),
+        Field("tags", 'Texts by their names, as JSON, @file or -: {"stage": "test"}.', Kind.JSON),
         Field("ownership", "Who owns it, as JSON, @file or -.", Kind.JSON),
         Field(
             "api_endpoint",
@@ -55,6 +56,7 @@ MODELS = Resource(
             Kind.JSON,
         ),
     ),
+    freezes=True,
     hidden_part="the linear layers of its spec",
     examples=(
         "steelyard models create support-7b --base-model llama-3-8b --finetuning-type lora",

@@ -18,6 +18,7 @@ class Kind(Enum):
     TEXT = "text"
     TEXTS = "texts"
     SWITCH = "switch"
+    NUMBER = "number"
     JSON = "json"
     JSON_OR_TEXT = "json or text"
 
@@ -47,6 +48,8 @@ class Field:
         if self.kind is Kind.SWITCH:
             option = typer.Option(f"{self.flag}/--no-{self.flag[2:]}", help=self.help)
             return Annotated[bool | None, option], None
+        if self.kind is Kind.NUMBER:
+            return Annotated[int | None, typer.Option(self.flag, help=self.help, min=1)], None
         kind = {Kind.TEXT: "TEXT", Kind.TEXTS: "TEXT"}.get(self.kind, "JSON")
         option = typer.Option(
             self.flag,
@@ -81,6 +84,7 @@ class Resource:
     columns: tuple[str, ...]
     fields: tuple[Field, ...]
     hidden_part: str = ""
+    freezes: bool = False
     examples: tuple[str, ...] = ()
 
     @property

@@ -13,7 +13,12 @@ from steelyard.cli.walking import walk
 from steelyard.cli.writing import DryRun, IfMatch, Reason, Yes, read_before, tell, write_query
 
 # The server's own: a file may bring them along, and no mask may name them.
-_READ_ONLY = frozenset({"id", "name", "workspace", "created_at", "created_by", "updated_at", "updated_by", "revision"})
+_READ_ONLY = frozenset(
+    {
+        *("id", "name", "workspace", "created_at", "created_by", "updated_at", "updated_by", "revision"),
+        *("adapters", "frozen"),
+    }
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or `workspace/name`.", show_default=False)]
 OptionalName = Annotated[

@@ -68,5 +68,6 @@ def _weakened(tags: tuple[str, ...]) -> set[str]:
 def _failed(header: str, etag: str | None) -> PreconditionFailed:
     if etag is None:
         return PreconditionFailed(f"{header} does not hold: there is no such record")
-    message = f"{header} does not hold: the record is at {etag} now; read it again and repeat the change"
+    mend = "read it again and repeat the change" if header == "If-Match" else "it is there already"
+    message = f"{header} does not hold: the record is at {etag} now; {mend}"
     return PreconditionFailed(message, headers={"ETag": etag}, current_etag=etag)

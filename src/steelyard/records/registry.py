@@ -7,6 +7,9 @@ from steelyard.records.aliases import ALIAS
 from steelyard.records.kinds import Kind
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
+from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
-KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT, ALIAS)})
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT, ALIAS, WEBHOOK)}
+)

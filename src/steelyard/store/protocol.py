@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
+from steelyard.records.deliveries import Delivery, Follower, WebhookState
 from steelyard.records.filters.ast import Filter
 from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
@@ -96,8 +97,8 @@ class ReadTransaction(Protocol):
     async def count_revisions(self, id: str) -> int:
         """How many changes of the record `id` are kept."""
 
-    async def caused(self, id: str, since: str) -> list[Revision]:
-        """The changes of other records that the delete of the record `id` has brought about since a time."""
+    async def caused(self, id: str) -> list[Revision]:
+        """The changes of other records that the last delete of the record `id` brought about."""
 
     async def created(self, id: str) -> tuple[str, str | None] | None:
         """When and by whom the record `id` was created, deleted or not."""
@@ -110,6 +111,27 @@ class ReadTransaction(Protocol):
 
     async def find_answer(self, scope: str, key: str, since: str) -> KeptAnswer | None:
         """The answer that was given to a write with that key."""
+
+    async def followers(self) -> list[Follower]:
+        """All webhooks, each with how far it has come."""
+
+    async def webhook_state(self, webhook_id: str) -> WebhookState | None:
+        """How far a webhook has come; None before its first delivery."""
+
+    async def webhook_start(self, webhook_id: str) -> int | None:
+        """The number of the change that made the webhook or brought it back."""
+
+    async def deliveries(self, webhook_id: str, newest: int, limit: int) -> list[Delivery]:
+        """Up to `limit` deliveries of a webhook, from number `newest` down."""
+
+    async def count_deliveries(self, webhook_id: str) -> int:
+        """How many deliveries of a webhook are remembered."""
+
+    async def find_delivery(self, webhook_id: str, seq: int) -> Delivery | None:
+        """The delivery of the change of that number, as the feed brought it."""
+
+    async def waiting_deliveries(self, limit: int) -> list[Delivery]:
+        """Up to `limit` deliveries that were asked for by hand and not tried yet, the oldest first."""
 
 
 class WriteTransaction(ReadTransaction, Protocol):
@@ -146,6 +168,15 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def forget_answers(self, before: str) -> None:
         """Removes the answers that were kept before a time."""
+
+    async def put_webhook_state(self, state: WebhookState) -> None:
+        """Stores how far a webhook has come. Its record must be there."""
+
+    async def put_delivery(self, delivery: Delivery) -> None:
+        """Stores a delivery: a new one if its number is 0."""
+
+    async def forget_deliveries(self, webhook_id: str, keep: int) -> None:
+        """Removes all but the newest deliveries of a webhook, except those that are not settled."""
 
 
 class Store(Protocol):

@@ -60,7 +60,10 @@ class SqliteStore:
         return await self._writer.write(action, heavy=heavy, dry_run=dry_run)
 
     async def ready(self) -> bool:
-        return bool(self._near.execute("SELECT 1").fetchone())
+        try:
+            return self._near.execute("SELECT 1 FROM records LIMIT 1").fetchone() is not None
+        except sqlite3.Error:
+            return False
 
     async def close(self) -> None:
         await self._writer.close()

@@ -11,9 +11,10 @@ from steelyard.records.history import DeletedRow, Note
 from steelyard.records.kinds import Link, Row
 from steelyard.store.protocol import KeptAnswer
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
+from steelyard.store.sqlite_webhooks import WebhookChanges
 
 
-class SqliteWriteTransaction(SqliteReadTransaction):
+class SqliteWriteTransaction(WebhookChanges, SqliteReadTransaction):
     """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
 
     A savepoint is set before an action's first change, so that an action that fails later takes nothing of the others

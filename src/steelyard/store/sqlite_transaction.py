@@ -11,6 +11,7 @@ from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
 from steelyard.store.protocol import KeptAnswer, Query
+from steelyard.store.sqlite_webhooks import WebhookReads
 
 _COLUMNS = (
     "r.kind, r.workspace, r.name, r.id, r.revision, r.created_at, r.updated_at, r.created_by, r.updated_by, r.parent, "
@@ -18,7 +19,7 @@ _COLUMNS = (
 )
 
 
-class SqliteReadTransaction:
+class SqliteReadTransaction(WebhookReads):
     """Reads on a connection; what it sees is consistent if the connection is within BEGIN and COMMIT."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str]) -> None:
@@ -116,8 +117,8 @@ class SqliteReadTransaction:
     async def count_revisions(self, id: str) -> int:
         return int(self._connection.execute(self._sql["count_revisions"], (id,)).fetchone()[0])
 
-    async def caused(self, id: str, since: str) -> list[Revision]:
-        return [_revision(found) for found in self._connection.execute(self._sql["caused"], (id, since))]
+    async def caused(self, id: str) -> list[Revision]:
+        return [_revision(found) for found in self._connection.execute(self._sql["caused"], (id,))]
 
     async def created(self, id: str) -> tuple[str, str | None] | None:
         found: tuple[str, str | None] | None = self._connection.execute(self._sql["created"], (id,)).fetchone()

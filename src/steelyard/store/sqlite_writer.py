@@ -86,15 +86,14 @@ class SqliteWriter:
             self._idle.set()
             return
         loop = asyncio.get_running_loop()
+        outcomes: list[_Outcome] = []
         if self._jobs[0].heavy:
-            outcomes: list[_Outcome] = []
-            job = self._jobs.popleft()
-            committed = loop.run_in_executor(self._thread, self._run_whole, job, outcomes)
+            committed = loop.run_in_executor(self._thread, self._run_whole, self._jobs.popleft(), outcomes)
         else:
             try:
-                outcomes = self._run_batch()
+                self._run_batch(outcomes)
             except sqlite3.Error as error:
-                self._give_up(error)
+                self._give_up(outcomes, error)
                 return
             committed = loop.run_in_executor(self._thread, self._commit)
         committed.add_done_callback(lambda done: self._settle(outcomes, done.exception()))
@@ -105,17 +104,17 @@ class SqliteWriter:
         outcomes[0] = self._run(job)
         self._commit()
 
-    def _run_batch(self) -> list[_Outcome]:
+    def _run_batch(self, outcomes: list[_Outcome]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        outcomes = []
         until = perf_counter() + _BATCH_TIME
-        while self._jobs and not self._jobs[0].heavy:
+        while self._jobs and not self._jobs[0].heavy and perf_counter() < until:
             job = self._jobs.popleft()
-            if not job.answer.cancelled():
-                outcomes.append(self._run(job))
-            if perf_counter() > until:
-                break
-        return outcomes
+            if job.answer.cancelled():
+                continue
+            outcomes.append(_Outcome(job))
+            outcomes[-1] = self._run(job)
+            if not self._connection.in_transaction:
+                return  # a full disk ends the whole transaction: the commit will fail, and all are told
 
     def _run(self, job: _Job) -> _Outcome:
         transaction = SqliteWriteTransaction(self._connection, self._statements, history=self._history)
@@ -129,6 +128,8 @@ class SqliteWriter:
             TypeError,
             ValueError,
             AttributeError,
+            AssertionError,
+            RuntimeError,
         ) as error:
             # Whatever it is belongs to this action alone: its caller hears of it, the others of the batch do not.
             self._end(transaction, keep=False)
@@ -168,11 +169,11 @@ class SqliteWriter:
             self._changed.ring()
         self._next_batch()
 
-    def _give_up(self, error: sqlite3.Error) -> None:
-        """The transaction could not even be begun: everything that waits is told so."""
+    def _give_up(self, outcomes: list[_Outcome], error: sqlite3.Error) -> None:
+        """The database does not take statements any more: everything that waits is told so."""
         self._roll_back()
         waiting, self._jobs = self._jobs, deque()
-        self._settle([_Outcome(job, error=_named(error)) for job in waiting], None)
+        self._settle([*outcomes, *(_Outcome(job) for job in waiting)], error)
 
 
 def finish(action: Awaitable[T]) -> T:

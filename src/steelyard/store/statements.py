@@ -8,11 +8,14 @@ _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
 
 
 def load_statements() -> dict[str, str]:
-    """The statements of `queries.sql` by name, without comments."""
-    text = (files(__package__) / "sql" / "queries.sql").read_text()
-    parts = _NAME.split(text)
-    pairs = zip(parts[1::2], parts[2::2], strict=True)
-    return {name: re.sub(r"--.*", "", body).strip().rstrip(";") for name, body in pairs}
+    """The statements by name, without comments: those of every file that is no migration."""
+    found: dict[str, str] = {}
+    for file in (files(__package__) / "sql").iterdir():
+        if not _MIGRATION.fullmatch(file.name):
+            parts = _NAME.split(file.read_text())
+            pairs = zip(parts[1::2], parts[2::2], strict=True)
+            found |= {name: re.sub(r"--.*", "", body).strip().rstrip(";") for name, body in pairs}
+    return found
 
 
 def load_migrations() -> list[tuple[int, str]]:

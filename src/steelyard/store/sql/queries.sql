@@ -70,9 +70,10 @@ FROM revisions WHERE record_id = ? AND revision <= ? ORDER BY revision DESC LIMI
 SELECT COUNT(*) FROM revisions WHERE record_id = ?;
 
 -- name: caused
--- The changes that the delete of a record brought about in others.
+-- The changes that the last delete of a record brought about in others.
 SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields
-FROM revisions WHERE cause = ? AND action = 'update' AND at >= ? ORDER BY seq;
+FROM revisions WHERE cause = ?1 AND action = 'update'
+AND seq > (SELECT MAX(seq) FROM revisions WHERE record_id = ?1 AND action IN ('create', 'undelete')) ORDER BY seq;
 
 -- name: events
 SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields

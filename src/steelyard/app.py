@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_network
 from pathlib import Path
 from time import time
 from uuid import uuid4
@@ -15,14 +16,16 @@ from uuid import uuid4
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from steelyard import __version__
 from steelyard.actions.context import Context
+from steelyard.actions.deliveries import Deliverer
 from steelyard.actions.maintenance import maintain
 from steelyard.actions.workspaces import seed_workspaces
-from steelyard.api import batch, errors, feed, system, transfer
+from steelyard.api import batch, errors, feed, system, transfer, webhooks
 from steelyard.api.access_log import AccessLog
 from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
@@ -34,6 +37,9 @@ from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
 from steelyard.auth.vault import Vault, load_master_key
 from steelyard.errors import StartupError, SteelyardError
+from steelyard.outbound.policy import OutboundPolicy
+from steelyard.outbound.transport import HttpTransport
+from steelyard.records.deliveries import DeliveryRules
 from steelyard.records.identity import record_id, rising_clock, time_ago
 from steelyard.records.policy import Policy
 from steelyard.settings import Settings
@@ -58,28 +64,35 @@ def open_context(settings: Settings, folder: DataFolder) -> Context:
         now=rising_clock(time),
         ago=time_ago(time),
         new_id=lambda prefix: record_id(prefix, uuid4().bytes),
+        outbound=outbound_of(settings),
     )
 
 
 def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIApp:
-    """The application; its lifespan ends with the store closed."""
+    """The application; its lifespan ends with the store closed. Raises StartupError."""
+    transport = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
+    deliverer = Deliverer(context, transport, deliveries_of(settings))
     metrics = Metrics()
     access_log = AccessLog() if settings.log.access else None
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await seed_workspaces(context)
-        tidying = asyncio.create_task(maintain(context, settings.history.retention_days * 24 * 3600))
+        tasks = [
+            asyncio.create_task(maintain(context, settings.history.retention_days * 24 * 3600)),
+            asyncio.create_task(deliverer.run()),
+        ]
         try:
             yield
         finally:
-            tidying.cancel()
-            await asyncio.gather(tidying, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await context.store.close()
             if access_log is not None:
                 access_log.flush()
 
-    api = FastAPI(
+    api = FastAPIOffline(  # its pages load nothing from elsewhere
         title="Steelyard",
         version=__version__,
         description="A self-hosted model registry with a gate.",
@@ -96,7 +109,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     api.state.context = context
     api.state.metrics = metrics
     api.state.stopping = stopping
-    routers = [*map(routes_of, RESOURCES), *(part.router for part in (batch, transfer, feed, system))]
+    routers = [*map(routes_of, RESOURCES), *(part.router for part in (batch, transfer, feed, webhooks, system))]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
@@ -118,6 +131,32 @@ def policy_of(settings: Settings) -> Policy:
         allow_tool_call_plugin=settings.models.tool_call_plugin.enabled,
         max_record_bytes=settings.limits.record_body_bytes,
         max_depth=settings.limits.json_depth,
+    )
+
+
+def outbound_of(settings: Settings) -> OutboundPolicy:
+    """What the settings say about requests to other servers."""
+    outbound = settings.outbound
+    return OutboundPolicy(
+        schemes=frozenset(outbound.schemes),
+        allow_private=outbound.allow_private,
+        allowed_hosts=frozenset(outbound.allowed_hosts),
+        allowed_networks=tuple(map(ip_network, outbound.allowed_networks)),
+    )
+
+
+def deliveries_of(settings: Settings) -> DeliveryRules:
+    """What the settings say about deliveries to webhooks."""
+    given = settings.webhooks
+    return DeliveryRules(
+        timeout=given.timeout_seconds,
+        concurrency=given.concurrency,
+        backoff=given.backoff_seconds,
+        backoff_max=given.backoff_max_seconds,
+        disable_after_failures=given.disable_after_failures,
+        disable_after=given.disable_after_hours * 3600,
+        rotation=given.rotation_hours * 3600,
+        kept=given.kept_deliveries,
     )
 
 

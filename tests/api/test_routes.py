@@ -46,9 +46,10 @@ def test_impossible_names_are_not_found(http: httpx.Client, workspace: str, name
 def test_methods_that_a_model_does_not_take(http: httpx.Client, workspace: str, method: str) -> None:
     answer = http.request(method, f"{models(workspace)}/m")
     assert answer.status_code == 405
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == "DELETE, GET, PATCH"
     if method != "HEAD":
-        assert answer.json() == {"detail": "Method Not Allowed", "code": "method_not_allowed"}
+        assert answer.json()["code"] == "method_not_allowed"
+        assert answer.json()["detail"].startswith("Method Not Allowed")
 
 
 @pytest.mark.parametrize("path", [models("default"), f"{models('default')}/m", WORKSPACES, "/status", "/health/live"])

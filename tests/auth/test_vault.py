@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.auth.vault import KEY_BYTES, UnreadableSecret, Vault, load_master_key
-from steelyard.errors import StartupError
+from steelyard.auth.vault import KEY_BYTES, Vault, load_master_key
+from steelyard.errors import StartupError, UnreadableSecret
 
 KEY = bytes(range(KEY_BYTES))
 secrets = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)

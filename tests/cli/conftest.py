@@ -60,3 +60,35 @@ def page(records: list[dict[str, Any]], **pagination: Any) -> httpx.Response:
     """One page of a list."""
     pagination = {"page": 1, "page_size": 100, "total_pages": 1, "total_results": len(records), **pagination}
     return httpx.Response(200, json={"data": records, "pagination": pagination, "sort": "created_at"})
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Steelyard = Callable[..., Result]
+
+
+@pytest.fixture
+def steelyard(server_url: str, workspace: str) -> Steelyard:
+    """Runs `steelyard ...` in a new workspace."""
+    environ = {"STEELYARD_URL": server_url, "STEELYARD_WORKSPACE": workspace, "STEELYARD_TOKEN": None}
+
+    def run(*arguments: str, input: str = "") -> Result:
+        result = CliRunner().invoke(build(), list(arguments), input=input, env=environ)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Result(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+def done(result: Result) -> str:
+    """The standard output of a command that must have worked."""
+    assert result.returncode == 0, result.stderr
+    return result.stdout

@@ -8,47 +8,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from steelyard.cli import build
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command did."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Steelyard = Callable[..., Result]
-
-
-@pytest.fixture
-def steelyard(server_url: str, workspace: str) -> Steelyard:
-    """Runs `steelyard ...` in a new workspace."""
-    environ = {"STEELYARD_URL": server_url, "STEELYARD_WORKSPACE": workspace, "STEELYARD_TOKEN": None}
-
-    def run(*arguments: str, input: str = "") -> Result:
-        result = CliRunner().invoke(build(), list(arguments), input=input, env=environ)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Result(result.exit_code, result.stdout, result.stderr)
-
-    return run
-
-
-def done(result: Result) -> str:
-    """The standard output of a command that must have worked."""
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+from .conftest import Steelyard, done
 
 
 def test_a_model_from_its_making_to_its_end(steelyard: Steelyard) -> None:
@@ -84,14 +49,33 @@ def test_a_key_goes_in_by_stdin_and_never_comes_out(steelyard: Steelyard) -> Non
 def test_unset_clears(steelyard: Steelyard) -> None:
     done(steelyard("projects", "create", "bot"))
     fields = ["--base-model", "b", "--project", "bot", "--backend-format", "OPENAI_CHAT", "--ownership", '{"a": 1}']
-    fields += ["--custom-fields", '{"a": 1}', "--model-provider", "p"]
+    fields += ["--custom-fields", '{"a": 1}', "--model-provider", "p", "--description", "d", "--tags", '{"a": "b"}']
+    fields += ["--finetuning-type", "lora", "--prompt", '{"system_prompt": "s"}']
+    fields += ["--api-endpoint", '{"url": "http://127.0.0.1:9/v1", "model_id": "m", "api_key": "k"}']
     done(steelyard("models", "create", "m", *fields))
     names = ["base_model", "project", "backend_format", "ownership", "custom_fields", "model_providers"]
+    names += ["description", "tags", "finetuning_type", "prompt", "api_endpoint"]
     before = json.loads(done(steelyard("models", "get", "m", "--json")))
     assert all(before[name] for name in names)
     done(steelyard("models", "update", "m", *(word for name in names for word in ("--unset", name))))
     after = json.loads(done(steelyard("models", "get", "m", "--json")))
     assert not any(after[name] for name in names)
+    done(steelyard("projects", "update", "bot", "--description", "d"))
+    done(steelyard("projects", "update", "bot", "--unset", "description"))
+    assert json.loads(done(steelyard("projects", "get", "bot", "--json")))["description"] is None
+
+
+def test_unset_beside_values_replaces_objects_whole(steelyard: Steelyard, tmp_path: Path) -> None:
+    done(steelyard("models", "create", "m", "--custom-fields", '{"a": 1}', "--description", "d", "--project", ""))
+    file = tmp_path / "model.json"
+    file.write_text(done(steelyard("models", "get", "m", "--json")))
+    options = ["--custom-fields", '{"b": 2}', "--unset", "description", "--file", str(file)]
+    assert steelyard("models", "update", "m", *options).returncode == 2
+    record = {key: value for key, value in json.loads(file.read_text()).items() if key != "description"}
+    file.write_text(json.dumps(record))
+    done(steelyard("models", "update", "m", *options))
+    after = json.loads(done(steelyard("models", "get", "m", "--json")))
+    assert (after["custom_fields"], after["description"]) == ({"b": 2}, None)
 
 
 def test_an_etag_guards_update_and_delete(steelyard: Steelyard) -> None:

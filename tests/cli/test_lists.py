@@ -109,7 +109,9 @@ def test_a_record_for_people_and_for_programs(cli: RunCli) -> None:
 
 def test_changes_name_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     before = {"a": None, "b": [1], "updated_at": 1, "revision": 1}
-    Output(json=False, quiet=False).changes("x", before, {**before, "a": "y" * 100, "updated_at": 2, "revision": 2})
+    Output(json=False, quiet=False).changes(
+        "x", "updated", before, {**before, "a": "y" * 100, "updated_at": 2, "revision": 2}
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "x updated"
     assert lines[1].startswith('  a: nothing -> "yyy')

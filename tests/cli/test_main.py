@@ -11,7 +11,9 @@ from steelyard.cli.errors import EXIT_CODES
 from .conftest import RunCli
 
 DOCS = Path(__file__).parents[2] / "docs"
-GROUPS = ["models", "prompts", "projects", "workspaces"]
+GROUPS = ["models", "prompts", "aliases", "projects", "workspaces"]
+VERBS = ["list", "get", "create", "update", "delete", "undelete", "history", "diff", "revert"]
+WHOLE = ["apply", "drift", "export", "import", "events"]
 
 
 def python(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +30,7 @@ def python(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_without_arguments_it_helps(cli: RunCli) -> None:
     run = cli()
     text = run.out + run.err
-    for group in [*GROUPS, "serve", "settings", "version"]:
+    for group in [*GROUPS, *WHOLE, "serve", "settings", "version"]:
         assert group in text
     for code, meaning in EXIT_CODES.items():
         assert f"{code}  {meaning}" in text
@@ -40,7 +42,7 @@ def test_version(cli: RunCli, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize("verb", ["list", "get", "create", "update", "delete"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_for_every_option(cli: RunCli, group: str, verb: str) -> None:
     run = cli(group, verb, "--help")
     assert run.code == 0
@@ -61,7 +63,7 @@ def test_a_start_does_not_load_what_it_does_not_need() -> None:
     code = "import sys; from steelyard.cli import build; build(); print(*sys.modules)"
     loaded = set(python("-c", code).stdout.split())
     assert "steelyard.cli.verbs" in loaded
-    assert not loaded & {"httpx", "rich.table", "pydantic", "fastapi", "steelyard.settings", "sqlite3"}
+    assert not loaded & {"httpx", "rich.table", "pydantic", "fastapi", "steelyard.settings", "sqlite3", "yaml"}
 
 
 def test_it_runs_as_a_module_with_its_own_name() -> None:
@@ -102,5 +104,7 @@ def test_the_exit_codes_are_documented() -> None:
     page = (DOCS / "cli.md").read_text(encoding="utf-8")
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in page
-    for group in GROUPS:
+    for group in [*GROUPS, *WHOLE]:
         assert f"steelyard {group}" in page
+    for verb in VERBS:
+        assert verb in page

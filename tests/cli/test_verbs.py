@@ -132,22 +132,23 @@ def test_update_that_changes_nothing_says_so(cli: RunCli) -> None:
     assert cli("models", "update", "x").code == 2
 
 
-def test_unset_says_it_as_the_api_wants_it_for_each_field(cli: RunCli) -> None:
-    fields = ["base-model", "project", "backend_format", "model-provider", "custom-fields", "--ownership"]
+def test_unset_is_a_mask_that_names_what_the_body_lacks(cli: RunCli) -> None:
+    fields = ["base-model", "backend_format", "model-provider", "custom-fields", "--ownership"]
     unset = [word for name in fields for word in ("--unset", name)]
-    run = cli("models", "update", "x", *unset, "--description", "d", "-q", handler=echo)
-    assert body_of(run.requests[0]) == {
-        **{"base_model": "", "project": "", "backend_format": None, "model_providers": []},
-        **{"custom_fields": {}, "ownership": {}, "description": "d"},
-    }
+    file = '{"project": null, "revision": 3, "tags": {}}'
+    run = cli(*("models", "update", "x", "-f", "-", *unset, "--description", "d", "-q"), input=file, handler=echo)
+    assert body_of(run.requests[0]) == {"description": "d", **json.loads(file)}
+    assert run.requests[0].url.params["update_mask"].split(",") == [
+        *("tags", "description", "base_model", "backend_format", "model_providers", "custom_fields", "ownership")
+    ]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["models", "update", "x", "--unset", "spec"],
+        ["models", "update", "x", "--unset", "trust_remote_code"],
         ["models", "update", "x", "--unset", "base_model", "--base-model", "b"],
-        ["workspaces", "update", "x", "--unset", "description"],
+        ["workspaces", "update", "x", "--unset", "name"],
     ],
 )
 def test_unset_where_it_cannot_be(cli: RunCli, arguments: list[str]) -> None:
@@ -155,50 +156,11 @@ def test_unset_where_it_cannot_be(cli: RunCli, arguments: list[str]) -> None:
     assert (run.code, run.requests) == (2, [])
 
 
-@pytest.mark.parametrize("plural", ["workspaces", "projects"])
-def test_workspaces_and_projects_are_put(cli: RunCli, plural: str) -> None:
+@pytest.mark.parametrize("plural", ["workspaces", "projects", "prompts", "aliases"])
+def test_every_kind_is_patched(cli: RunCli, plural: str) -> None:
     run = cli(plural, "update", "x", "--description", "new", handler=echo)
-    assert [request.method for request in run.requests] == ["GET", "PUT"]
+    assert [request.method for request in run.requests] == ["GET", "PATCH"]
     assert body_of(run.requests[1]) == {"description": "new"}
-
-
-def test_a_prompt_is_replaced_without_losing_fields_or_writers(cli: RunCli) -> None:
-    record: dict[str, Any] = {
-        "id": "prompt-1",
-        "name": "p",
-        "workspace": "default",
-        "description": "old",
-        "tags": ["a"],
-    }
-    record |= {"future_field": 1, "created_at": "t", "updated_at": "t", "revision": 3, "project": "q"}
-    tags = iter(['"r1"', '"r2"'])
-
-    def server(request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            return httpx.Response(200, json=record, headers={"etag": next(tags)})
-        if request.headers["if-match"] == '"r1"':
-            record["tags"] = ["a", "of another writer"]
-            return httpx.Response(412, json={"detail": "changed"})
-        return httpx.Response(200, json={**record, **json.loads(request.content)})
-
-    run = cli(
-        *["prompts", "update", "p", "--description", "new", "--unset", "project", "--tool-choice", "auto"],
-        handler=server,
-    )
-    assert [request.method for request in run.requests] == ["GET", "PUT", "GET", "PUT"]
-    assert body_of(run.requests[3]) == {
-        **{"description": "new", "tags": ["a", "of another writer"]},
-        **{"future_field": 1, "tool_choice": "auto", "project": ""},
-    }
-    assert run.code == 0
-
-
-def test_a_prompt_with_an_etag_of_ones_own_is_not_tried_again(cli: RunCli) -> None:
-    def server(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200 if request.method == "GET" else 412, json={"detail": "changed"})
-
-    run = cli(*["prompts", "update", "p", "--description", "new", "--if-match", "r1"], handler=server)
-    assert (run.code, len(run.requests)) == (6, 2)
 
 
 def test_delete_asks_nobody_where_nobody_is(cli: RunCli) -> None:

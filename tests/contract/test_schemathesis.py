@@ -74,10 +74,11 @@ def test_the_document_is_the_one_that_the_server_answers(http: httpx.Client) -> 
 
 
 class Known:
-    """A workspace that has a record of each kind, all of one name, so that requests find something."""
+    """A workspace that has a record of each kind, so that requests find something; all but one have its name."""
 
     def __init__(self, http: httpx.Client, workspace: str) -> None:
         self.name = workspace
+        self.alias = f"{workspace}@prod"
         self._http = http
         self.make()
 
@@ -86,21 +87,22 @@ class Known:
         self._http.post("/apis/entities/v2/workspaces", json={"name": self.name})
         for place in ("entities/projects", "models/models", "models/prompts", "models/aliases"):
             service, kind = place.split("/")
-            body = {"name": self.name} | ({"model": self.name} if kind == "aliases" else {})
+            body = {"name": self.alias, "model": self.name} if kind == "aliases" else {"name": self.name}
             self._http.post(f"/apis/{service}/v2/workspaces/{self.name}/{kind}", json=body)
 
     def lead_to(self, case: Case) -> None:
-        """Sends three of four requests to the workspace, and half of all to its records, a third with nothing optional."""
+        """Sends most requests to the workspace, half of all to its records, a third with nothing optional."""
         draw = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode())
         if draw % 4 and "workspace" in case.path_parameters:
             case.path_parameters["workspace"] = self.name
         if draw % 2 and "name" in case.path_parameters:
-            case.path_parameters["name"] = self.name
+            case.path_parameters["name"] = self.alias if "/aliases/" in case.path else self.name
         if draw % 2 and "span" in case.path_parameters:
-            case.path_parameters["span"] = "1"
+            case.path_parameters["span"] = "1...1"
         if draw % 3 == 0:
             # Conditions and past revisions by chance are hardly ever those of the record.
-            case.query, case.headers = {}, {}
+            case.query.clear()
+            case.headers.clear()
         if case.method == "DELETE":
             self.make()
 

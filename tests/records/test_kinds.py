@@ -17,7 +17,6 @@ def test_the_parts_of_a_kind_fit(kind: Kind) -> None:
     for fields in (kind.defaults, kind.null_clears, kind.empty_clears, kind.structs, kind.kept_when_absent):
         assert set(fields) <= set(kind.order)
     assert {path.split(".")[0] for path in (*kind.secrets, *kind.contents)} <= set(kind.order)
-    assert not set(kind.order) & set(kind.read_only)
     assert set(kind.order) | {"id", "name", "created_at", "updated_at", "revision"} <= set(kind.answer.model_fields)
     assert kind.filters.kind == kind.name
 

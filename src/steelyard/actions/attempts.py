@@ -9,8 +9,7 @@ from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.feed import EventFilter, event_document
 from steelyard.actions.webhooks import find_event, message_id
-from steelyard.auth.vault import UnreadableSecret
-from steelyard.errors import OutboundFailed, OutboundRefused
+from steelyard.errors import OutboundFailed, OutboundRefused, UnreadableSecret
 from steelyard.outbound.transport import OutboundRequest, Timeouts, Transport
 from steelyard.records.deliveries import (
     Delivery,
@@ -65,7 +64,9 @@ def wants(workspace: str, kinds: list[str], revision: Revision) -> bool:
     return EventFilter(workspace, kinds).wants(revision)
 
 
-async def message_of_event(tx: ReadTransaction, context: Context, rules: DeliveryRules, row: Row, seq: int) -> Message | None:
+async def message_of_event(
+    tx: ReadTransaction, context: Context, rules: DeliveryRules, row: Row, seq: int
+) -> Message | None:
     """The message about a change; None if it has been purged."""
     revision = await find_event(tx, seq)
     if revision is None:
@@ -75,7 +76,9 @@ async def message_of_event(tx: ReadTransaction, context: Context, rules: Deliver
     return _message(row, message_id(row.id, seq), document["event"], revision.at, document, tokens)
 
 
-async def message_of_ping(tx: ReadTransaction, context: Context, rules: DeliveryRules, row: Row, ping: Delivery) -> Message:
+async def message_of_ping(
+    tx: ReadTransaction, context: Context, rules: DeliveryRules, row: Row, ping: Delivery
+) -> Message:
     """The test message."""
     data: Document = {"workspace": row.workspace, "webhook": row.name}
     tokens = await _tokens(tx, context, rules, row)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from steelyard.auth.vault import Sealer
+from steelyard.outbound.policy import OutboundPolicy
 from steelyard.records.history import Note, Verb
 from steelyard.records.policy import Policy
 from steelyard.store.protocol import Store
@@ -35,3 +36,5 @@ class Context:
     """The time that many seconds ago, as records write it."""
     new_id: Callable[[str], str]
     """A new id with the given prefix."""
+    outbound: OutboundPolicy = OutboundPolicy()  # noqa: RUF009 - frozen
+    """Where the server may send requests."""

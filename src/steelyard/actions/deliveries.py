@@ -1,8 +1,8 @@
 """The background task that sends changes to webhooks.
 
-It follows the feed once for all of them and notes who wants which change; then each webhook is sent its changes one after
-the other, several webhooks at a time. Where a webhook has come to is stored after each attempt, beside the records: what
-was not stored is sent again after a restart, so a change arrives at least once.
+It follows the feed once for all of them and notes who wants which change; then each webhook is sent its changes one
+after the other, several webhooks at a time. Where a webhook has come to is stored after each attempt, beside the
+records: what was not stored is sent again after a restart, so a change arrives at least once.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 from steelyard.actions import attempts
 from steelyard.actions.attempts import Message
 from steelyard.actions.context import Context
-from steelyard.errors import SteelyardError
+from steelyard.actions.webhooks import find_event
 from steelyard.outbound.transport import Transport
 from steelyard.records.deliveries import Delivery, DeliveryRules, Follower, WebhookState, seconds_between
 from steelyard.records.kinds import Row
@@ -50,6 +50,8 @@ class _Followed:
     waiting: deque[int] = field(default_factory=deque)
     task: "asyncio.Task[None] | None" = None
     sent: int = 0
+    not_before: float = 0.0
+    """By the clock of the event loop: after a fault of ours."""
 
 
 class Deliverer:
@@ -73,8 +75,8 @@ class Deliverer:
                 bell = self._context.store.changed.listen()
                 try:
                     seconds = await self._look()
-                except SteelyardError as error:
-                    _log.warning("the deliveries could not be looked through: %s", error.message)
+                except Exception:  # noqa: BLE001 - the outermost layer of this task: nobody else would begin it again
+                    _log.exception("the deliveries could not be looked through")
                     seconds = _PAUSE_SECONDS
                 await bell.wait(seconds)
                 await asyncio.sleep(_GATHER_SECONDS)
@@ -108,7 +110,8 @@ class Deliverer:
         for one in self._followed.values():
             if one.waiting and one.task is None:
                 due = one.follower.state.next_attempt_at if one.follower.state else None
-                seconds = seconds_between(now, due) if due else 0.0
+                pause = one.not_before - asyncio.get_running_loop().time()
+                seconds = max(seconds_between(now, due) if due else 0.0, pause)
                 if seconds > 0:
                     wait = min(wait, seconds)
                 else:
@@ -163,14 +166,17 @@ class Deliverer:
         """Stores how far the webhooks have come that have been sent nothing for long: nothing there was for them."""
         for one in self._followed.values():
             if one.task is None and not one.waiting and one.position - one.stored >= _UNSTORED:
-                await self._context.store.write(lambda tx, one=one: self._store_cursor(tx, one))
-                one.stored = one.position
+                await self._store_cursor(one)
 
-    async def _store_cursor(self, tx: WriteTransaction, one: _Followed) -> None:
-        row = await tx.find(WEBHOOK.name, one.follower.workspace, one.follower.name)
-        if row is not None and row.id == one.follower.id:
-            state = await tx.webhook_state(row.id) or WebhookState(row.id, one.position)
-            await tx.put_webhook_state(state._replace(cursor=max(state.cursor, one.position)))
+    async def _store_cursor(self, one: _Followed) -> None:
+        async def action(tx: WriteTransaction) -> None:
+            row = await tx.find(WEBHOOK.name, one.follower.workspace, one.follower.name)
+            if row is not None and row.id == one.follower.id:
+                state = await tx.webhook_state(row.id) or WebhookState(row.id, one.position)
+                await tx.put_webhook_state(state._replace(cursor=max(state.cursor, one.position)))
+
+        await self._context.store.write(action)
+        one.stored = one.position
 
     def _start(self, one: _Followed) -> None:
         one.task = asyncio.create_task(self._deliver(one))
@@ -178,67 +184,58 @@ class Deliverer:
 
     def _ended(self, one: _Followed, task: "asyncio.Task[None]") -> None:
         one.task = None
-        self._report(task)
-
-    def _report(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a delivery failed by a fault of the server", exc_info=error)
+        if _failed(task):
+            one.not_before = asyncio.get_running_loop().time() + _PAUSE_SECONDS
 
     async def _deliver(self, one: _Followed) -> None:
         """Sends a webhook what it is still to be sent, until an attempt fails."""
         while one.waiting:
-            seq = one.waiting[0]
-            message = await self._context.store.scan(lambda tx, seq=seq: self._next_message(tx, one, seq))
-            if message is None:
+            message = await self._next_message(one.follower, one.waiting[0])
+            if message is None or (isinstance(message, Message) and not await self._sent(one, message)):
                 return
-            if isinstance(message, Message):
-                async with self._places:
-                    attempt = await attempts.send(self._transport, self._context, self._rules, message)
-                one.sent += 1
-                forget = one.sent % _FORGET_EVERY == 1
-
-                async def action(
-                    tx: WriteTransaction,
-                    message: Message = message,
-                    attempt: attempts.Attempt = attempt,
-                    seq: int = seq,
-                    forget: bool = forget,
-                ) -> WebhookState | None:
-                    kept = await attempts.settle(
-                        tx,
-                        self._context,
-                        self._rules,
-                        message,
-                        attempt,
-                        seq=seq,
-                        start=one.stored,
-                        draw=self._draw(),
-                    )
-                    if forget and kept is not None:
-                        await tx.forget_deliveries(kept.webhook_id, self._rules.kept)
-                    return kept
-
-                state = await self._context.store.write(action)
-                if state is None or attempt.error is not None:
-                    return
-                one.stored = state.cursor
             one.waiting.popleft()
 
-    async def _next_message(self, tx: ReadTransaction, one: _Followed, seq: int) -> Message | bool | None:
+    async def _next_message(self, follower: Follower, seq: int) -> Message | bool | None:
         """What to send now: True for a change that is not wanted (any more), None if it is not the time to send."""
-        row = await tx.find(WEBHOOK.name, one.follower.workspace, one.follower.name)
-        if row is None or row.id != one.follower.id or not row.fields["enabled"]:
-            return None
-        state = await tx.webhook_state(row.id)
-        if state is not None:
-            if state.cursor >= seq:
-                return True
-            if state.next_attempt_at and state.next_attempt_at > self._context.now():
+        now = self._context.now()
+
+        async def action(tx: ReadTransaction) -> Message | bool | None:
+            row = await tx.find(WEBHOOK.name, follower.workspace, follower.name)
+            if row is None or row.id != follower.id or not row.fields["enabled"]:
                 return None
-        event = await attempts.find_event(tx, seq)
-        if event is None or not attempts.wants(row.workspace, row.fields["kinds"], event):
-            return True
-        return await attempts.message_of_event(tx, self._context, self._rules, row, seq) or True
+            state = await tx.webhook_state(row.id)
+            if state is not None and state.cursor >= seq:
+                return True
+            if state is not None and state.next_attempt_at and state.next_attempt_at > now:
+                return None
+            event = await find_event(tx, seq)
+            if event is None or not attempts.wants(row.workspace, row.fields["kinds"], event):
+                return True
+            return await attempts.message_of_event(tx, self._context, self._rules, row, seq) or True
+
+        return await self._context.store.scan(action)
+
+    async def _sent(self, one: _Followed, message: Message) -> bool:
+        """Sends the first of what waits, and keeps what came of it; answers whether it was delivered."""
+        seq = one.waiting[0]
+        async with self._places:
+            attempt = await attempts.send(self._transport, self._context, self._rules, message)
+        one.sent += 1
+        forget = one.sent % _FORGET_EVERY == 1
+
+        async def action(tx: WriteTransaction) -> WebhookState | None:
+            kept = await attempts.settle(
+                tx, self._context, self._rules, message, attempt, seq=seq, start=one.stored, draw=self._draw()
+            )
+            if forget and kept is not None:
+                await tx.forget_deliveries(kept.webhook_id, self._rules.kept)
+            return kept
+
+        state = await self._context.store.write(action)
+        if state is None or attempt.error is not None:
+            return False
+        one.stored = state.cursor
+        return True
 
     def _start_by_hand(self, delivery: Delivery, followers: list[Follower]) -> None:
         follower = next((one for one in followers if one.id == delivery.webhook_id), None)
@@ -248,8 +245,9 @@ class Deliverer:
             task.add_done_callback(lambda task: self._ended_by_hand(delivery.number, task))
 
     def _ended_by_hand(self, number: int, task: "asyncio.Task[None]") -> None:
-        del self._by_hand[number]
-        self._report(task)
+        # One that failed by a fault of ours stays noted: it would fail again. The next server tries it once more.
+        if not _failed(task):
+            del self._by_hand[number]
 
     async def _send_by_hand(self, delivery: Delivery, follower: Follower) -> None:
         async def read(tx: ReadTransaction) -> Message | Row | None:
@@ -274,3 +272,11 @@ class Deliverer:
             await attempts.settle_by_hand(tx, self._context, message, attempt, delivery)
 
         await self._context.store.write(action)
+
+
+def _failed(task: "asyncio.Task[None]") -> bool:
+    """Whether a task ended by a fault, which is told to the log."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.error("a delivery failed by a fault of the server", exc_info=error)
+    return error is not None

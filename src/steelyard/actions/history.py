@@ -129,11 +129,11 @@ async def _fields_at(tx: ReadTransaction, kind: Kind, name: str, id: str, number
 
 
 async def _whole_fields(tx: ReadTransaction, kind: Kind, fields: Fields) -> Document:
-    """Fields with their large values; a secret, which no patch can say, is a mask."""
+    """The fields that a caller can write, with their large values; a secret, which no patch can say, is a mask."""
     contents = {digest: await load_content(tx, digest) for digest in content_digests(kind, fields)}
     row = Row(kind.name, "", "", "", 0, "", "", fields)
     document = whole(kind, row, contents=contents)
-    return {field: document[field] for field in fields}
+    return {field: document[field] for field in fields if field not in kind.read_only}
 
 
 def revert(

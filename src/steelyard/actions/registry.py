@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.actions import aliases, models, prompts, workspaces
+from steelyard.actions import aliases, models, prompts, webhooks, workspaces
 from steelyard.actions.writes import Rules, Write, no_rules
 
 
@@ -25,5 +25,8 @@ VERBS: Mapping[str, Verbs] = MappingProxyType(
         "model": Verbs(models.create_model, models.update_model, models.delete_model, models.model_rules),
         "prompt": Verbs(prompts.create_prompt, prompts.update_prompt, prompts.delete_prompt, prompts.prompt_rules),
         "alias": Verbs(aliases.create_alias, aliases.update_alias, aliases.delete_alias, aliases.alias_rules),
+        "webhook": Verbs(
+            webhooks.create_webhook, webhooks.update_webhook, webhooks.delete_webhook, webhooks.webhook_rules
+        ),
     }
 )

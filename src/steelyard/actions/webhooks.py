@@ -116,9 +116,7 @@ def _check_kinds(kinds: list[str]) -> None:
         raise InvalidInput([Fault(("body", "kinds", index), "kind", message) for index, _ in unknown])
 
 
-async def list_deliveries(
-    context: Context, workspace: str, name: str, *, newest: int | None, limit: int
-) -> Deliveries:
+async def list_deliveries(context: Context, workspace: str, name: str, *, newest: int | None, limit: int) -> Deliveries:
     """A page of the remembered deliveries of a webhook, from the number `newest` down. Raises NotFound."""
 
     async def action(tx: ReadTransaction) -> Deliveries:

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from steelyard.api.batch import BatchRequest
 from steelyard.api.history import Revert
 from steelyard.api.operations import BODY_KEY
+from steelyard.api.webhooks import Redeliver
 from steelyard.records.registry import KINDS
 
 _REFERENCES = "#/components/schemas/{model}"
@@ -24,7 +25,7 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         separate_input_output_schemas=False,
     )
     forms = {form.__name__: form for kind in KINDS.values() for form in (kind.create, kind.update)}
-    forms |= {form.__name__: form for form in (Revert, BatchRequest)}
+    forms |= {form.__name__: form for form in (Revert, BatchRequest, Redeliver)}
     inputs = [(form, "validation") for form in forms.values()]
     references, definitions = models_json_schema(inputs, ref_template=_REFERENCES)  # type: ignore[arg-type]
     document["components"]["schemas"] |= definitions.get("$defs", {})

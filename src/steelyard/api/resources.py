@@ -9,6 +9,7 @@ from steelyard.api.writes import shape_gone_message
 from steelyard.records.aliases import ALIAS
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
+from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
 
@@ -56,4 +57,9 @@ ALIASES = Resource(
     prefix="/apis/models/v2/workspaces/{workspace}/aliases",
     plural="aliases",
 )
-RESOURCES = (MODELS, PROMPTS, WORKSPACES, PROJECTS, ALIASES)
+WEBHOOKS = Resource(
+    kind=WEBHOOK,
+    prefix="/apis/steelyard/v1/workspaces/{workspace}/webhooks",
+    plural="webhooks",
+)
+RESOURCES = (MODELS, PROMPTS, WORKSPACES, PROJECTS, ALIASES, WEBHOOKS)

@@ -1,7 +1,7 @@
 """How every write is answered: done, done once for a key, or only shown."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar
 
 import orjson
@@ -68,10 +68,16 @@ async def answer_write(
     if key is None:
         return shape(await perform(context, write))
 
-    async def run(tx: WriteTransaction) -> KeptAnswer:
-        return kept_answer(shape(await write.run(tx)))
+    first: list[Written] = []
 
-    return replayed(*await run_once(context, run, key, heavy=write.heavy))
+    async def run(tx: WriteTransaction) -> KeptAnswer:
+        first[:] = [await write.run(tx)]
+        return kept_answer(shape(replace(first[0], once={})))
+
+    kept, repeated = await run_once(context, run, key, heavy=write.heavy)
+    if not repeated and first[0].once:
+        return shape(first[0])
+    return replayed(kept, repeated)
 
 
 async def answer_run(
@@ -128,7 +134,7 @@ def _show(written: Written, preview: dict[str, object]) -> Response:
 
 def shape_record(status: int = 200) -> Shape:
     """Answers the record as it is now."""
-    return lambda written: answers.one(written.row, written.document, status)
+    return lambda written: answers.one(written.row, written.document | written.once, status)
 
 
 def shape_gone(written: Written) -> Answer:

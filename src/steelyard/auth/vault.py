@@ -28,6 +28,9 @@ class Sealer(Protocol):
     def seal(self, secret: str, context: str) -> str:
         """The token of `secret`, bound to `context`."""
 
+    def open(self, token: str, context: str) -> str:
+        """The secret of `token`, for its use and never for an answer. Raises UnreadableSecret."""
+
     def holds(self, token: str, secret: str, context: str) -> bool:
         """Whether `token` is `secret` sealed for `context`."""
 

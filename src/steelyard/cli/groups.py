@@ -38,8 +38,8 @@ def commands(resource: Resource, epilog: str) -> typer.Typer:
     add("diff", with_session(history.diff), f"Show what differs between two revisions of a {noun}.")
     add("revert", with_session(history.revert), f"Make a {noun} what it was at a revision: one more change.")
     if resource.freezes:
-        add("freeze", with_session(history.freeze), f"Let nobody change a {noun} or delete it.")
-        add("unfreeze", with_session(history.unfreeze), f"Let a {noun} be changed again.")
+        add("freeze", with_session(history.freeze), f"Make the spec, the fileset and the trust of a {noun} immutable.")
+        add("unfreeze", with_session(history.unfreeze), f"Let what was frozen of a {noun} be changed again.")
     return app
 
 

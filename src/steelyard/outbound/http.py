@@ -110,10 +110,10 @@ def _same_target(text: str, target: Target) -> URL:
         url = URL(text)
         host = (url.host or "").lower().removesuffix(".")
         same = (parse_address(host) == target.address) if target.address else (host == target.host)
-        if not same or (url.scheme, url.port) != (target.scheme, target.port):
-            raise ValueError("another host")
     except ValueError:
-        raise OutboundRefused("the URL can be read in two ways") from None
+        same = False
+    if not same or (url.scheme, url.port) != (target.scheme, target.port):
+        raise OutboundRefused("the URL can be read in two ways")
     return url
 
 

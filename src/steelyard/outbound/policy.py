@@ -1,7 +1,7 @@
 """Where the server may send requests: a value made of the settings, and pure functions over it.
 
-It is asked twice: when a URL is written (what the text alone shows), and for each address that its name resolves to, just
-before that address is connected to (`transport.py`). The first is for people, the second is what protects.
+It is asked twice: when a URL is written (what the text alone shows), and for each address that its name resolves to,
+just before that address is connected to (`transport.py`). The first is for people, the second is what protects.
 """
 
 import re
@@ -24,8 +24,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class OutboundPolicy:
     """Which addresses may be sent to.
 
-    A private address needs `allow_private`, or a name of `allowed_hosts` (`*.example.com` takes every name below it), or
-    a network of `allowed_networks`. A special one (link-local, metadata, multicast, reserved) needs such a network.
+    A private address needs `allow_private`, or a name of `allowed_hosts` (`*.example.com` takes every name below it),
+    or a network of `allowed_networks`. A special one (link-local, metadata, multicast, reserved) needs such a network.
     """
 
     schemes: frozenset[str] = frozenset({"https", "http"})

@@ -1,8 +1,8 @@
-"""The one way out: requests to addresses that policy allows, over connections to exactly the addresses it was asked about.
+"""The one way out: requests to addresses that policy allows, over connections to exactly those addresses.
 
-A name is resolved here, each of its addresses is put before the policy, and the connection goes to one that passed: there
-is no second look-up that could answer otherwise. `Host` and TLS still know the name. Redirects are not followed, proxies
-and cookies of the environment are not used, certificates are always verified.
+A name is resolved here, each of its addresses is put before the policy, and the connection goes to one that passed:
+there is no second look-up that could answer otherwise. `Host` and TLS still know the name. Redirects are not followed,
+proxies and cookies of the environment are not used, certificates are always verified.
 
 aiohttp is imported when the first request goes out: a server that sends none starts without it.
 """
@@ -79,7 +79,10 @@ async def look_up(host: str, port: int) -> Sequence[str]:
 
 
 def make_ssl_context(ca_bundle: Path | None) -> ssl.SSLContext:
-    """What certificates are verified by: the system's authorities, and those of `ca_bundle` (PEM). Raises StartupError."""
+    """What certificates are verified by: the system's authorities, and those of `ca_bundle` (PEM).
+
+    Raises StartupError.
+    """
     context = ssl.create_default_context()
     if ca_bundle is not None:
         try:

@@ -74,9 +74,9 @@ class DeliveryRules(NamedTuple):
     kept: int = 1000
 
     def wait(self, failures: int, draw: float, asked: float | None = None) -> float:
-        """How long to wait after so many failures in a row: twice as long each time, up to the most, less up to half of it
-        by `draw` (0 to 1), so that receivers that failed together are not tried together; at least what the receiver has
-        `asked` for (`Retry-After`), up to the most.
+        """How long to wait after so many failures in a row: twice as long each time, up to the most, less up to half of
+        it by `draw` (0 to 1), so that receivers that failed together are not tried together; at least what the receiver
+        has `asked` for (`Retry-After`), up to the most.
         """
         longest = min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max)
         return max(longest * (1 - draw / 2), min(asked or 0, self.backoff_max))

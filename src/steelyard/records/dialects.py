@@ -12,6 +12,7 @@ import jsonpointer
 import orjson
 
 from steelyard.errors import InvalidInput, InvalidParameters, PreconditionFailed
+from steelyard.records.forms import unknown_field_message, unknown_step
 from steelyard.records.kinds import Document, Kind
 
 Transform = Callable[[Document], Document]
@@ -22,7 +23,7 @@ MASK = "********"
 _MOST_OPERATIONS = 1000
 _MOST_PATHS = 200
 EVERYTHING = "*"
-"""The mask that names every field."""
+"""The mask that makes the record exactly the body."""
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -48,16 +49,14 @@ def merge_patch(patch: Any) -> Transform:
 def masked(kind: Kind, body: Any, mask: str) -> Transform:
     """The change of the paths in `mask` (comma separated, dots between steps) to what `body` has there.
 
-    What the body lacks at a path is cleared; what it has outside of them is not looked at. `*` stands for every field.
+    What the body lacks at a path is cleared; what it has outside of them is not looked at. `*` is the record as a whole.
     Raises InvalidInput, InvalidParameters.
     """
     if not isinstance(body, dict):
         raise InvalidInput.of(("body",), "model_attributes_type", "must be a JSON object")
     paths = [path.strip() for path in mask.split(",")]
     if paths == [EVERYTHING]:
-        paths = [field for field in kind.order if field not in kind.read_only]
-        # Everything the body lacks gets its default: what always has a value cannot be meant to be cleared.
-        body = {**{key: kind.defaults.get(key) for key in kind.never_null}, **body}
+        return _everything(kind, body)
     if len(paths) > _MOST_PATHS:
         raise _bad_mask(f"has more than {_MOST_PATHS} paths")
     for path in paths:
@@ -66,12 +65,26 @@ def masked(kind: Kind, body: Any, mask: str) -> Transform:
             raise _bad_mask(f"names {first!r}, which cannot be changed")
         if first not in kind.order or not all(path.split(".")):
             raise _bad_mask(f"names {path[:200]!r}; valid fields: {', '.join(kind.order)}")
+        if unknown := unknown_step(kind.update, path.split(".")):
+            raise _bad_mask(f"names {path[:200]!r}: {unknown_field_message(kind.update, unknown)}")
 
     def transform(document: Document) -> Document:
         changed = copy.deepcopy(document)
         for path in paths:
             _put(changed, path.split("."), _value_at(body, path.split(".")))
         return changed
+
+    return transform
+
+
+def _everything(kind: Kind, body: Document) -> Transform:
+    """Makes the record what `body` says; what the server writes is kept, and must be the same where it came along."""
+    # What always has a value cannot be meant to be cleared by a body that lacks it.
+    defaults = {key: kind.defaults.get(key) for key in kind.never_null}
+
+    def transform(document: Document) -> Document:
+        kept = {key: document[key] for key in kind.read_only if key in document}
+        return copy.deepcopy({**kept, **defaults, **body})
 
     return transform
 

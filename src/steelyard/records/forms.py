@@ -67,6 +67,22 @@ def unknown_field_message(form: type[BaseModel], location: Location, also: Itera
     return f"unknown field {name[:_ECHOED_LENGTH]!r}{hint}"
 
 
+def unknown_step(form: type[BaseModel], path: Sequence[str]) -> Location:
+    """The beginning of `path` up to the first step that no form has; empty where there is none.
+
+    What stands in an object of the caller's own, or in a form that is open, may have any name.
+    """
+    inside: type[BaseModel] | None = form
+    for number, step in enumerate(path, 1):
+        if inside is None or inside.model_config.get("extra") == "allow":
+            break
+        field = inside.model_fields.get(step)
+        if field is None:
+            return tuple(path[:number])
+        inside = _nested_form(field.annotation)
+    return ()
+
+
 def _fields_at(form: type[BaseModel], path: Location) -> list[str]:
     """The names of the fields of the form that stands at `path` below `form`."""
     for step in path:

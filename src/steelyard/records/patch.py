@@ -8,14 +8,14 @@ which fields null or an empty text clears. Parts that an answer hides (large val
 back hidden.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from steelyard.errors import Fault, InvalidInput, InvalidParameters
 from steelyard.records.dialects import Transform, json_patch, masked, merge_patch
 from steelyard.records.diff import same
-from steelyard.records.forms import Form, UnknownFields, unknown_field_message, validate
+from steelyard.records.forms import Form, UnknownFields, unknown_field_message, unknown_step, validate
 from steelyard.records.kinds import Fields, Kind, Row
 from steelyard.records.policy import Policy
 from steelyard.records.strict_json import check_depth
@@ -58,7 +58,8 @@ def read_change(kind: Kind, said: Said, workspace: str, name: str, policy: Polic
             raise InvalidParameters.of(("query", "update_mask"), "update_mask", message)
         return DocumentChange(masked(kind, said.body, said.mask))
     if said.dialect == "merge":
-        _check_keys(kind, said.body)
+        if policy.unknown_fields == "refuse":
+            _check_keys(kind, said.body)
         return DocumentChange(merge_patch(said.body))
     if said.dialect == "json_patch":
         return DocumentChange(json_patch(said.body, policy.max_record_bytes))
@@ -68,10 +69,18 @@ def read_change(kind: Kind, said: Said, workspace: str, name: str, policy: Polic
 
 def _check_keys(kind: Kind, body: Any) -> None:
     """A merge patch may remove what is not there, but not with a name that nothing has: that is a typing error."""
-    for key in body if isinstance(body, dict) else ():
-        if key not in kind.order and key not in kind.read_only:
-            message = unknown_field_message(kind.update, (key,))
-            raise InvalidInput.of(("body", key), "unknown_field", message)
+    known = {key: value for key, value in body.items() if key not in kind.read_only} if isinstance(body, dict) else {}
+    for path in _paths(known):
+        if unknown := unknown_step(kind.update, path):
+            message = unknown_field_message(kind.update, unknown)
+            raise InvalidInput.of(("body", *unknown), "unknown_field", message)
+
+
+def _paths(body: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in body.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from _paths(value, (*above, key))
 
 
 def apply_document(kind: Kind, row: Row, base: Mapping[str, Any], change: DocumentChange, policy: Policy) -> Fields:

@@ -1,5 +1,6 @@
 """A real receiver of webhooks: an HTTP server on loopback that verifies what it is sent with the official library."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +88,10 @@ class Receiver:
             request.wfile.write(answer.body)
         except OSError:
             request.close_connection = True
+
+    def speak(self, tls: ssl.SSLContext) -> None:
+        """Speaks TLS from now on."""
+        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     def wait_for(self, number: int) -> list[Message]:
         """The messages, once there are so many."""

@@ -138,18 +138,17 @@ async def settle(
     attempt: Attempt,
     *,
     seq: int,
-    start: int,
     draw: float,
 ) -> WebhookState | None:
     """Keeps what came of an attempt that the feed asked for; after too many failures the webhook is disabled.
 
-    `start` is the cursor of a webhook that has no state yet. None if the webhook is gone.
+    None if the webhook is gone.
     """
     row = await tx.find(WEBHOOK.name, message.row.workspace, message.row.name)
     if row is None or row.id != message.row.id:
         return None
     now = context.now()
-    state = await tx.webhook_state(row.id) or WebhookState(row.id, start)
+    state = await tx.webhook_state(row.id) or WebhookState(row.id, seq - 1)
     delivery = await tx.find_delivery(row.id, seq)
     if delivery is None:
         delivery = Delivery(0, row.id, message.id, message.event, seq, "feed", "retrying", 0, now)

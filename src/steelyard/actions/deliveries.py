@@ -204,7 +204,9 @@ class Deliverer:
             if row is None or row.id != follower.id or not row.fields["enabled"]:
                 return None
             state = await tx.webhook_state(row.id)
-            if state is not None and state.cursor >= seq:
+            # One that was deleted and brought back has no state, and hears of what happens from then on.
+            settled = state.cursor if state is not None else await tx.webhook_start(row.id)
+            if settled is not None and settled >= seq:
                 return True
             if state is not None and state.next_attempt_at and state.next_attempt_at > now:
                 return None
@@ -224,9 +226,7 @@ class Deliverer:
         forget = one.sent % _FORGET_EVERY == 1
 
         async def action(tx: WriteTransaction) -> WebhookState | None:
-            kept = await attempts.settle(
-                tx, self._context, self._rules, message, attempt, seq=seq, start=one.stored, draw=self._draw()
-            )
+            kept = await attempts.settle(tx, self._context, self._rules, message, attempt, seq=seq, draw=self._draw())
             if forget and kept is not None:
                 await tx.forget_deliveries(kept.webhook_id, self._rules.kept)
             return kept

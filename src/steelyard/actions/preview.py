@@ -67,8 +67,10 @@ async def preview(tx: ReadTransaction, written: Written) -> Preview:
 
 async def _of_delete(tx: ReadTransaction, kind: Kind, row: Row, written: Written) -> Affected:
     referrers = await tx.referrers(kind.name, Reference(row.workspace, row.name), row.id, _NAMED)
+    dangling = [{"kind": other.kind, "reference": _name(other), "field": field} for other, field in referrers]
+    dangling += [{"kind": name, "reference": str(reference)} for name, reference in written.left_behind]
     return Affected(
-        dangling=[{"kind": other.kind, "reference": _name(other), "field": field} for other, field in referrers],
+        dangling=dangling[:_NAMED],
         released=[str(reference) for reference in written.released[:_NAMED]],
         removed=written.removed,
         routes=[_name(row)] if kind.name == "model" else [],

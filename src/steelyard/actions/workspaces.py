@@ -63,7 +63,7 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         removed = await tx.delete_in_workspace(name, caller.note("delete", now, row.id))
         await tx.delete(row, caller.note("delete", now))
         document = await shown(tx, WORKSPACE, row, verbose=False)
-        return Written(WORKSPACE, row, None, document, len(referrers), removed=removed)
+        return Written(WORKSPACE, row, None, document, len(referrers), removed=removed, left_behind=referrers)
 
     return Write(WORKSPACE, "delete", run, heavy=True)
 

@@ -50,6 +50,8 @@ class Written:
     released: Sequence[Reference] = ()
     removed: int = 0
     """How many other records went with it."""
+    left_behind: Sequence[tuple[str, Reference]] = ()
+    """Kind and name of the records that name one of those which went with it."""
     once: Document = field(default_factory=dict)
     """What the answer shows beside the document, this once: it is not kept for a repetition, nor shown in a dry run."""
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from steelyard.errors import (
     NotFound,
     SteelyardError,
 )
+from steelyard.records.forms import Shown
 
 # Clients of this API repeat a request on 409 unless they are told not to; a conflict does not go away by itself.
 _NO_RETRY = {"x-should-retry": "false"}
@@ -27,14 +27,14 @@ _UNEXPECTED = orjson.dumps(
 )
 
 
-class ErrorBody(BaseModel):
+class ErrorBody(Shown):
     """Any error. `code` is stable and for programs; `detail` is for people."""
 
     detail: str
     code: str
 
 
-class FaultBody(BaseModel):
+class FaultBody(Shown):
     """One wrong value."""
 
     type: str
@@ -43,7 +43,7 @@ class FaultBody(BaseModel):
     input: Any = None
 
 
-class InvalidInputBody(BaseModel):
+class InvalidInputBody(Shown):
     """An error 422: each wrong value by its place."""
 
     detail: list[FaultBody]

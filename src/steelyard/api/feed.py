@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -15,6 +14,7 @@ from steelyard.api import answers
 from steelyard.api.operations import LIST, answers_of
 from steelyard.api.requests import Stopping, context_of, header
 from steelyard.errors import InvalidParameters
+from steelyard.records.forms import Shown
 from steelyard.records.registry import KINDS
 
 router = APIRouter(prefix="/apis/steelyard/v1", tags=["events"], default_response_class=Response)
@@ -24,7 +24,7 @@ _STREAM_PAGE = 200
 _LATEST = "latest"
 
 
-class EventBody(BaseModel):
+class EventBody(Shown):
     """One change of one record."""
 
     cursor: str
@@ -43,7 +43,7 @@ class EventBody(BaseModel):
     record: dict[str, Any] | None
 
 
-class EventPageBody(BaseModel):
+class EventPageBody(Shown):
     """Changes in their order. `next_cursor` is where to go on, also when there is nothing yet."""
 
     data: list[EventBody]
@@ -51,7 +51,7 @@ class EventPageBody(BaseModel):
 
 
 _ANSWERS = answers_of(200, EventPageBody, LIST)
-_ANSWERS[200]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+_ANSWERS[200]["content"] |= {"text/event-stream": {"schema": {"type": "string"}}}
 
 
 @router.get("/events", operation_id="list_events", summary="Read the feed of changes", responses=_ANSWERS)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +14,7 @@ from steelyard.api.requests import context_of
 from steelyard.api.resource import revert_record, undelete_record
 from steelyard.api.writes import Options
 from steelyard.errors import InvalidParameters
-from steelyard.records.forms import Form
+from steelyard.records.forms import Form, Shown
 from steelyard.records.kinds import Kind
 
 
@@ -25,7 +24,7 @@ class Revert(Form):
     revision: int
 
 
-class RevisionBody(BaseModel):
+class RevisionBody(Shown):
     """One change; `before` and `after` hold the fields that changed, with secrets masked."""
 
     revision: int
@@ -40,14 +39,14 @@ class RevisionBody(BaseModel):
     after: dict[str, Any] | None
 
 
-class RevisionPage(BaseModel):
+class RevisionPage(Shown):
     """A page of a history, newest first."""
 
     data: list[RevisionBody]
     pagination: PaginationData
 
 
-class DifferenceBody(BaseModel):
+class DifferenceBody(Shown):
     """A path at which two revisions differ."""
 
     path: str
@@ -55,7 +54,7 @@ class DifferenceBody(BaseModel):
     after: Any
 
 
-class Comparison(BaseModel):
+class Comparison(Shown):
     """What differs between two revisions. A merge patch cannot say a secret: it stands there as a mask."""
 
     from_: int

@@ -19,6 +19,7 @@ from steelyard.errors import BadCursor, InvalidParameters
 from steelyard.records.documents import without_nulls
 from steelyard.records.filters.echo import echo
 from steelyard.records.filters.parse import parse_filter
+from steelyard.records.forms import Shown
 from steelyard.records.kinds import Kind
 from steelyard.records.workspaces import EVERY_WORKSPACE
 from steelyard.store.protocol import Query
@@ -47,7 +48,7 @@ FilterText = Annotated[
 _CONSTANT_SORTS = frozenset({"created_at", "name"})
 
 
-class PaginationData(BaseModel):
+class PaginationData(Shown):
     """Where in the list a page is. `next_cursor` is null on the last page, and for sorts by a value that changes."""
 
     page: int
@@ -62,6 +63,7 @@ def page_of(answer: type[BaseModel]) -> type[BaseModel]:
     """The schema of a page of such answers."""
     return create_model(
         f"Page_{answer.__name__}_",
+        __base__=Shown,
         data=(list[answer], ...),  # type: ignore[valid-type]
         pagination=(PaginationData | None, None),
         sort=(str | None, None),

@@ -1,16 +1,15 @@
-"""The OpenAPI document: what the router knows, and the bodies that we read ourselves."""
+"""The OpenAPI document: what the router knows, and the schemas of the bodies that we read and write ourselves."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from steelyard.api.batch import BatchRequest
-from steelyard.api.history import Revert
-from steelyard.api.operations import BODY_KEY
-from steelyard.api.webhooks import Redeliver
-from steelyard.records.registry import KINDS
+from steelyard.api.operations import Described
 
 _REFERENCES = "#/components/schemas/{model}"
 
@@ -24,18 +23,16 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         separate_input_output_schemas=False,
     )
-    forms = {form.__name__: form for kind in KINDS.values() for form in (kind.create, kind.update)}
-    forms |= {form.__name__: form for form in (Revert, BatchRequest, Redeliver)}
-    inputs = [(form, "validation") for form in forms.values()]
-    references, definitions = models_json_schema(inputs, ref_template=_REFERENCES)  # type: ignore[arg-type]
-    document["components"]["schemas"] |= definitions.get("$defs", {})
-    for operation in (operation for item in document["paths"].values() for operation in item.values()):
-        name = operation.pop(BODY_KEY, None)
-        if name is not None:
-            schema = references[forms[name], "validation"]
-            content = operation.get("requestBody", {}).get("content", {})
-            operation["requestBody"] = {
-                "required": True,
-                "content": {"application/json": {"schema": schema}, **content},
-            }
+    models = {model.__name__: model for model in _models(app)}
+    _, definitions = models_json_schema([(model, "validation") for model in models.values()], ref_template=_REFERENCES)
+    document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
     return document
+
+
+def _models(app: FastAPI) -> Iterator[type[BaseModel]]:
+    """The models of all bodies and answers of the routes."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            for part in (route.openapi_extra, *route.responses.values()):
+                if isinstance(part, Described) and part.model is not None:
+                    yield part.model

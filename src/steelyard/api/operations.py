@@ -5,9 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from steelyard.api.errors import ErrorBody, InvalidInputBody
-from steelyard.records.forms import Form
-
-BODY_KEY = "x-steelyard-body"
+from steelyard.records.forms import Form, Shown
 
 _MEANING = {
     400: "A filter, cursor or reference that cannot be used.",
@@ -46,40 +44,61 @@ WRITE = (400, 403, 404, 409, 412, 413, 415, 422, 503, 507)
 DELETE = (404, 409, 412, 422, 503, 507)
 
 
-class DeleteResponse(BaseModel):
+class DeleteResponse(Shown):
     """That something is deleted."""
 
     message: str = "Resource deleted successfully."
     id: str
 
 
+class Described(dict[str, Any]):
+    """A part of the OpenAPI document that refers to the schema of `model`.
+
+    The framework would build a validator for each model of each answer of each operation, six hundred of them, whenever
+    the server starts; this says the same when somebody asks for the document.
+    """
+
+    def __init__(self, part: dict[str, Any], model: type[BaseModel] | None = None) -> None:
+        super().__init__(part)
+        self.model = model
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A reference to the schema of `model`."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _answer(description: str, model: type[BaseModel] | None = None) -> Described:
+    content = {"application/json": {"schema": schema_of(model)}} if model else None
+    return Described({"description": description} | ({"content": content} if content else {}), model)
+
+
 def answers_of(
     status: int, answer: type[BaseModel] | None, errors: tuple[int, ...], *, conditional: bool = False
 ) -> dict[int | str, dict[str, Any]]:
     """The answers of an operation: the good one, and the errors that it can give."""
-    good: dict[str, Any] = {"description": "Done."}
-    if answer is not None:
-        good["model"] = answer
-    found: dict[int | str, dict[str, Any]] = {status: good}
+    found: dict[int | str, dict[str, Any]] = {status: _answer("Done.", answer)}
     if conditional:
-        found[304] = {"description": "The caller has it already (`If-None-Match`)."}
+        found[304] = _answer("The caller has it already (`If-None-Match`).")
     for error in errors:
-        body: type[BaseModel] = InvalidInputBody if error == 422 else ErrorBody
-        found[error] = {"model": body, "description": _MEANING[error]}
+        found[error] = _answer(_MEANING[error], InvalidInputBody if error == 422 else ErrorBody)
     return found
+
+
+def answer_of(status: int, description: str, answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """One answer more."""
+    return {status: _answer(description, answer)}
 
 
 def dry_run_of(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """The answer 200 of a dry run, for operations whose own good answer is another one."""
-    return {200: {"model": answer, "description": "What a dry run would write."}}
+    return answer_of(200, "What a dry run would write.", answer)
 
 
-def body_of(form: type[Form], *, patches: bool = False) -> dict[str, Any]:
+def body_of(form: type[Form], *, patches: bool = False) -> Described:
     """The extra of an operation whose body is read by us, and only described to the framework.
 
     `patches` says that it comes in the patch dialects too.
     """
-    extra: dict[str, Any] = {BODY_KEY: form.__name__}
-    if patches:
-        extra["requestBody"] = {"required": True, "content": _PATCHES}
-    return extra
+    content = {"application/json": {"schema": schema_of(form)}} | (_PATCHES if patches else {})
+    return Described({"requestBody": {"required": True, "content": content}}, form)

@@ -10,6 +10,7 @@ class JsonErrorsProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuses what cannot be parsed, and ends the connection, whose state nobody knows any more."""
         body = orjson.dumps({"detail": msg, "code": "bad_request"})
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        head += b"content-length: %d\r\n\r\n"
         self.transport.write(head % len(body) + body)
         self.transport.close()

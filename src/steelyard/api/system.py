@@ -3,60 +3,60 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard import __version__
 from steelyard.api import answers
-from steelyard.api.operations import answers_of
+from steelyard.api.operations import answer_of, answers_of
 from steelyard.api.requests import context_of
+from steelyard.records.forms import Shown
 
 router = APIRouter(tags=["system"], default_response_class=Response)
 
 _SERVICES = ("entities", "models")
 
 
-class HealthLive(BaseModel):
+class HealthLive(Shown):
     """That the process runs."""
 
     status: Literal["live"] = "live"
 
 
-class HealthReady(BaseModel):
+class HealthReady(Shown):
     """That requests are answered."""
 
     status: Literal["ready"] = "ready"
 
 
-class HealthNotReady(BaseModel):
+class HealthNotReady(Shown):
     """That requests cannot be answered now."""
 
     status: Literal["not_ready"] = "not_ready"
 
 
-class NotReadyService(BaseModel):
+class NotReadyService(Shown):
     """A service that does not answer yet, and why."""
 
     name: str
     message: str = ""
 
 
-class Services(BaseModel):
+class Services(Shown):
     """The services by their state."""
 
     ready: list[str] = []
     not_ready: list[NotReadyService] = []
 
 
-class Controllers(BaseModel):
+class Controllers(Shown):
     """The background loops by their state."""
 
     healthy: bool = True
     status: dict[str, bool] = {}
 
 
-class PlatformStatus(BaseModel):
+class PlatformStatus(Shown):
     """The state of the whole."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
@@ -64,7 +64,7 @@ class PlatformStatus(BaseModel):
     controllers: Controllers = Controllers()
 
 
-class ClusterInfo(BaseModel):
+class ClusterInfo(Shown):
     """What runs here."""
 
     platform_version: str
@@ -79,7 +79,7 @@ async def health_live() -> Response:
 
 @router.get(
     "/health/ready",
-    responses=answers_of(200, HealthReady, ()) | {503: {"model": HealthNotReady, "description": "Not ready."}},
+    responses=answers_of(200, HealthReady, ()) | answer_of(503, "Not ready.", HealthNotReady),
 )
 async def health_ready(request: Request) -> Response:
     """Whether requests are answered: 503 when the database is not."""

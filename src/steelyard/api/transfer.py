@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -17,6 +16,7 @@ from steelyard.api.parameters import Home
 from steelyard.api.requests import caller_of, context_of, header, read_body
 from steelyard.api.writes import Options, answer_run
 from steelyard.errors import BrokenJson, TooLarge, UnsupportedMediaType
+from steelyard.records.forms import Shown
 from steelyard.records.kinds import Document
 from steelyard.records.strict_json import decode
 
@@ -27,7 +27,7 @@ _TAKEN = frozenset({"application/x-ndjson", "application/ndjson", "application/j
 _CHUNK = 65_536
 
 
-class ImportAnswer(BaseModel):
+class ImportAnswer(Shown):
     """What became of the lines."""
 
     created: int

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from steelyard.api.parameters import Home
 from steelyard.api.requests import caller_of, conditions_of, context_of, parsed, raw_body
 from steelyard.api.writes import Options, answer_write, shape_record
 from steelyard.errors import InvalidParameters
-from steelyard.records.forms import Form, validate
+from steelyard.records.forms import Form, Shown, validate
 from steelyard.records.webhooks import Webhook
 
 router = APIRouter(
@@ -28,7 +28,7 @@ class Redeliver(Form):
     cursor: Annotated[str, Field(pattern="^[0-9]{1,18}$")]
 
 
-class DeliveryBody(BaseModel):
+class DeliveryBody(Shown):
     """One message, however often it was tried. `outcome` is waiting, retrying, delivered or failed.
 
     `status` and `error` are those of the last attempt. What a receiver answers is not kept.
@@ -47,7 +47,7 @@ class DeliveryBody(BaseModel):
     next_attempt_at: str | None
 
 
-class DeliveryPage(BaseModel):
+class DeliveryPage(Shown):
     """A page of deliveries, newest first; `next_cursor` is null on the last one."""
 
     data: list[DeliveryBody]
@@ -55,7 +55,7 @@ class DeliveryPage(BaseModel):
     next_cursor: str | None
 
 
-class WebhookStatus(BaseModel):
+class WebhookStatus(Shown):
     """How a webhook fares. `health` is ok, failing or disabled."""
 
     health: str

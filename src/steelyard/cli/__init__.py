@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from steelyard import __version__
-from steelyard.cli.apply import apply, drift
 from steelyard.cli.errors import EXIT_CODES
-from steelyard.cli.events import events
+from steelyard.cli.feed import events
+from steelyard.cli.gitops import apply, drift
 from steelyard.cli.groups import commands
 from steelyard.cli.kinds import RESOURCES
 from steelyard.cli.server import serve, settings_app

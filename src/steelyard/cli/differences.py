@@ -8,6 +8,7 @@ from steelyard.cli.output import Output
 
 _ONE_LINE = 100
 _CONTEXT_LINES = 1
+_AT_THE_TOP = ("@@ -0", "@@ -1,", "@@ -1 ")
 _COLOURS = {"-": "red", "+": "green"}
 _AFFECTED: Mapping[str, str] = {
     "missing": "it would name what is not there",
@@ -64,7 +65,10 @@ def _lines(before: Any, after: Any) -> Iterator[str]:
 
     # The first two lines are names of files, and each @@ is where equal lines are left out.
     for line in list(unified_diff(old, new, n=_CONTEXT_LINES, lineterm=""))[2:]:
-        yield "…" if line.startswith("@@") else f"{line[0]} {line[1:]}"
+        if not line.startswith("@@"):
+            yield f"{line[0]} {line[1:]}"
+        elif not line.startswith(_AT_THE_TOP):
+            yield "…"
 
 
 def _written(value: Any) -> list[str]:

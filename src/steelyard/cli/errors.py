@@ -94,6 +94,8 @@ def _sentence(status: int, body: Any, headers: Mapping[str, str]) -> str:
     text = _detail(detail) or "the server gave no reason"
     label = f"{status} {code}" if isinstance(code, str) else str(status)
     text = f"{text} ({label})"
+    if isinstance(body, dict) and isinstance(body.get("line"), int):
+        text = f"line {body['line']}: {text}"
     if status == 412 and headers.get("etag"):
         text += f"; its ETag is now {headers['etag']}"
     if status == 401:

@@ -125,6 +125,8 @@ def _asked(client: Client, workspace: str, own: Step | None, inside: list[Step],
     try:
         etag = client.call("GET", path).etag
     except RefusedError as error:
+        if error.http_status == 404 and own is None:
+            raise error.about(f"{inside[0].origin}: {inside[0].title}") from None
         if error.http_status != 404 or own is None:
             raise
         # Nothing can be asked of a workspace that is not there: all in it will be new.

@@ -20,10 +20,19 @@ _ECHOED_LENGTH = 200
 _FAULTS_TOLD = 100
 
 
-class Form(BaseModel):
-    """An object that a caller sends: each field by its rule, and no field that we do not know."""
+class Shown(BaseModel):
+    """An object that is answered; it is here for the documentation, and built when that is asked for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=True, allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True)
+
+
+class Form(BaseModel):
+    """An object that a caller sends: each field by its rule, and no field that we do not know.
+
+    It is built when it is first used: the server need not wait for all of them to start.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=True, allow_inf_nan=False, defer_build=True)
 
 
 class OpenForm(Form):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from steelyard.errors import InvalidInput
 from steelyard.records.filters.fields import FilterFields
-from steelyard.records.forms import Form
+from steelyard.records.forms import Form, Shown
 from steelyard.records.names import PROJECT_PATTERN, Reference, parse_reference
 
 Fields = dict[str, Any]
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 SORTS = ("created_at", "-created_at", "name", "-name", "updated_at", "-updated_at")
 
 
-class Stamped(BaseModel):
+class Stamped(Shown):
     """What the server writes on every record. Times are RFC 3339 in UTC; `revision` counts real changes from 1."""
 
     id: str

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from steelyard.records.filters.fields import FilterField, FilterFields
-from steelyard.records.forms import Description, Form, JsonObject
+from steelyard.records.forms import Description, Form, JsonObject, Shown
 from steelyard.records.inference import ApiEndpoint, BackendFormat, PromptData
 from steelyard.records.kinds import (
     Kind,
@@ -55,7 +55,7 @@ class UpdateModelEntityRequest(ModelFields):
     trust_remote_code: bool | None = None  # type: ignore[assignment]
 
 
-class AdapterSummary(BaseModel):
+class AdapterSummary(Shown):
     """An adapter as it stands in its model."""
 
     name: str

@@ -18,6 +18,8 @@ _PAGE_SIZE = 500
 # Four heartbeats of the server.
 _SILENCE_SECONDS = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0
+# What a server answers that is stopping, or that stands behind something whose server is not there.
+_LATER = frozenset({429, 500, 502, 503, 504})
 
 _Event = dict[str, Any]
 
@@ -58,6 +60,7 @@ class Feed:
         self._query = query
         self._after = after
         self._output = output
+        self._answered = False
 
     def past(self) -> Iterator[_Event]:
         """What has happened so far."""
@@ -67,6 +70,7 @@ class Feed:
             found, cursor = page.get("data"), page.get("next_cursor")
             if not isinstance(found, list):
                 raise CliError("the answer is no feed; is --url the address of a Steelyard server?")
+            self._answered = True
             yield from found
             ended = cursor is None or str(cursor) == self._after
             self._after = self._after if cursor is None else str(cursor)
@@ -76,18 +80,19 @@ class Feed:
 
     def all(self) -> Iterator[_Event]:
         """What has happened so far, then what happens, also after the connection was cut."""
-        yield from self.past()
-        wait = _FIRST_WAIT
+        source, wait = self.past, _FIRST_WAIT
         while True:
             try:
-                for event in self._live():
+                for event in source():
                     wait = _FIRST_WAIT
                     yield event
+                if source == self.past:
+                    source = self._live
+                    continue
                 self._output.note("the server ended the stream; trying again")
-            except (CutError, StartError) as error:
-                self._output.note(f"{error.message}; trying again")
-            except RefusedError as error:
-                if error.http_status < 500 and error.http_status != 429:
+            except (CutError, StartError, RefusedError) as error:
+                refused = isinstance(error, RefusedError) and error.http_status not in _LATER
+                if refused or not self._answered:
                     raise
                 self._output.note(f"{error.message}; trying again")
             time.sleep(wait)

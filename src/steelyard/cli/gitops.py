@@ -107,7 +107,10 @@ def _show(output: Output, plan: Plan) -> None:
         output.line(f"  {sign} {step.title}", colour)
         if step.action is Action.CHANGE:
             show_differences(output, step.diff, "      ")
-        show_affected(output, step.affected, "      ")
+        # Of something new it is no news that requests to it go somewhere.
+        hidden = {"routes"} if step.action is Action.CREATE else set()
+        affected = {key: value for key, value in step.affected.items() if key not in hidden}
+        show_affected(output, affected, "      ")
 
 
 def _summary(plans: Sequence[Plan]) -> str:

@@ -202,6 +202,20 @@ def test_nothing_to_read_is_a_usage_error(cli: RunCli, tmp_path: Path) -> None:
     assert cli("drift", "-f", str(tmp_path / "gone")).code == 2
 
 
+def test_more_than_a_batch_takes_is_said_before_anything_is_written(cli: RunCli, write: Write) -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"name": "default"})
+        count = len(json.loads(request.content)["operations"])
+        assert count <= 1000
+        return httpx.Response(200, json={"results": [{"status": 404, "error": {}}] * count})
+
+    text = "---\n".join(f"kind: model\nname: m{number}\n" for number in range(1001))
+    run = cli("apply", write(text), "--yes", handler=server)
+    assert run.code == 2
+    assert "1,001 records for the workspace default" in run.err
+
+
 def test_a_record_that_moves_while_it_is_planned_is_looked_at_again(cli: RunCli, write: Write) -> None:
     batches: list[dict[str, Any]] = []
 

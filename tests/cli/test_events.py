@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from steelyard.cli import feed as feed_module
 from steelyard.cli.sse import Event, events
 from tests.servers import running
 
@@ -70,7 +69,7 @@ def test_a_text_of_a_record_does_not_drive_the_terminal(cli: RunCli) -> None:
 
 def test_a_stream_that_is_cut_goes_on_where_it_was(cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(feed_module.time, "sleep", waits.append)
+    monkeypatch.setattr("steelyard.cli.feed.time.sleep", waits.append)
 
     def answers() -> Iterator[httpx.Response | BaseException]:
         yield feed(event(1), cursor="3")

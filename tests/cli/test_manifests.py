@@ -50,6 +50,12 @@ def test_a_folder_is_read_with_all_below_it_but_what_is_hidden(tmp_path: Path) -
     assert [one.name for one in found] == ["c", "b"]
 
 
+def test_all_workspaces_are_no_place_for_a_record(tmp_path: Path) -> None:
+    for text in (ONE, "kind: model\nname: m\nworkspace: '-'\n", "kind: workspace\nname: '-'\n"):
+        with pytest.raises(UsageError, match="is no workspace"):
+            read(tmp_path / "a.yaml", text, "-")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

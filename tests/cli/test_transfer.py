@@ -17,7 +17,7 @@ def test_export_to_a_file_and_to_a_pipe(cli: RunCli, tmp_path: Path) -> None:
     run = cli("export", "-w", "team", "-o", str(file), handler=lambda _: EXPORT)
     assert run.requests[0].url.path == "/apis/steelyard/v1/workspaces/team:export"
     assert file.read_bytes() == LINES
-    assert (run.out, run.err) == ("", f"2 records of team written to {file}\n")
+    assert (run.out, run.err) == ("", f"1 records of team written to {file}\n")
     assert cli("export", handler=lambda _: EXPORT).out.encode() == LINES
     assert cli("export", "-w", "-").code == 2
 

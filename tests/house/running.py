@@ -19,7 +19,7 @@ RUNNABLE = {"sh", "console", "python", "toml", "json"}
 _BASE = re.compile(r"http://(?:127\.0\.0\.1|localhost):8080")
 _BIN = re.compile(r"(?<![\w/])\.venv/bin/")
 # A reader sees that an answer is an error; curl by itself does not fail for it.
-_CURLRC = "fail-with-body\nsilent\nshow-error\n"
+_CURLRC = "fail-with-body\nsilent\n"
 _SECONDS = 120
 _MARK = "\x1e"
 

@@ -90,6 +90,26 @@ async def test_twenty_clients_add_twenty_keys(crowd: httpx.AsyncClient, workspac
     assert model["revision"] == 21
 
 
+async def test_twenty_clients_change_twenty_places_by_merge_patch(crowd: httpx.AsyncClient, workspace: str) -> None:
+    path = f"{models(workspace)}/m"
+    await made(crowd, f"{WORKSPACES}/{workspace}/projects", name="pr")
+    await made(crowd, models(workspace), name="m")
+    whole = {**FIELDS, "tags": {"env": "prod"}}
+    del whole["custom_fields"]
+    patches = [{field: value} for field, value in whole.items()] + [{"custom_fields": {f"k{n}": n}} for n in range(8)]
+    assert len(patches) == 20
+
+    merge = {"Content-Type": "application/merge-patch+json"}
+    answers = await asyncio.gather(*[crowd.patch(path, json=patch, headers=merge) for patch in patches])
+    record = await read(crowd, path)
+
+    assert statuses(answers) == {200: 20}
+    assert record["revision"] == 21
+    assert record["custom_fields"] == {f"k{n}": n for n in range(8)}
+    assert (record["tags"], record["description"], record["project"]) == ({"env": "prod"}, "d", "pr")
+    assert (record["spec"]["num_layers"], record["model_providers"]) == (3, ["other/p"])
+
+
 async def test_a_hot_model_serves_64_clients(crowd: httpx.AsyncClient, workspace: str) -> None:
     item = f"{models(workspace)}/hot"
     await made(crowd, models(workspace), name="hot")

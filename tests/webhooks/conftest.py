@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from tests.servers import Server, running
 from tests.webhooks.receivers import Receiver, receiving
+
+_numbers = count(1)
 
 QUICK = (
     *("--set", "outbound.allowed_networks=127.0.0.0/8"),
@@ -20,14 +23,15 @@ QUICK = (
 
 
 class Home:
-    """A server with a client: the workspace `default`, its models and its webhooks."""
+    """A workspace of a server with a client: its models, its prompts and its webhooks."""
 
-    webhooks = "/apis/steelyard/v1/workspaces/default/webhooks"
-    models = "/apis/models/v2/workspaces/default/models"
-
-    def __init__(self, server: Server, client: httpx.Client) -> None:
+    def __init__(self, server: Server, client: httpx.Client, workspace: str = "default") -> None:
         self.server = server
         self.http = client
+        self.workspace = workspace
+        self.webhooks = f"/apis/steelyard/v1/workspaces/{workspace}/webhooks"
+        self.models = f"/apis/models/v2/workspaces/{workspace}/models"
+        self.prompts = f"/apis/models/v2/workspaces/{workspace}/prompts"
 
     def hook(self, url: str, name: str = "w", **more: Any) -> dict[str, Any]:
         """A new webhook, as it was answered."""
@@ -55,11 +59,20 @@ def at_home(data_dir: Path, *arguments: str) -> Iterator[Home]:
         yield Home(server, client)
 
 
-@pytest.fixture
-def home(data_dir: Path) -> Iterator[Home]:
-    """A quick server of the test's own."""
-    with at_home(data_dir) as home:
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A quick server that the tests share."""
+    with at_home(tmp_path_factory.mktemp("webhooks") / "data") as home:
         yield home
+
+
+@pytest.fixture
+def home(shared: Home) -> Iterator[Home]:
+    """A new workspace of the shared server, which is gone after the test, with its webhooks."""
+    workspace = f"hooks-{next(_numbers)}"
+    assert shared.http.post("/apis/entities/v2/workspaces", json={"name": workspace}).status_code == 201
+    yield Home(shared.server, shared.http, workspace)
+    shared.http.delete(f"/apis/entities/v2/workspaces/{workspace}")
 
 
 @pytest.fixture

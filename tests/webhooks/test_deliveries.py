@@ -1,5 +1,6 @@
 """Changes arrive: signed, in order, at least once, whatever the receiver or the server does meanwhile."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ def names(receiver: Receiver) -> list[str]:
     """The names of the records whose changes came, each once, in the order of their first coming."""
     found: dict[str, str] = {}
     for message in receiver.messages:
-        import json
-
         found.setdefault(message.id, json.loads(message.body)["data"]["name"])
     return list(found.values())
 
@@ -28,7 +27,7 @@ def test_a_change_arrives_signed_and_as_the_feed_tells_it(home: Home, receiver: 
 
     first, second = receiver.wait_for(2)[:2]
 
-    feed = home.http.get("/apis/steelyard/v1/events", params={"kind": "model"}).json()["data"]
+    feed = home.http.get("/apis/steelyard/v1/events", params={"kind": "model", "workspace": home.workspace}).json()["data"]
     for message, event in zip((first, second), feed[-2:], strict=True):
         payload = message.verified(secret)
         assert payload == {"type": event["event"], "timestamp": event["at"], "data": event}
@@ -40,10 +39,9 @@ def test_a_change_arrives_signed_and_as_the_feed_tells_it(home: Home, receiver: 
 
 def test_only_the_kinds_and_the_workspace_that_were_asked_for(home: Home, receiver: Receiver) -> None:
     home.hook(receiver.url, kinds=["prompt"])
-    home.http.post("/apis/entities/v2/workspaces", json={"name": "other"})
-    home.http.post("/apis/models/v2/workspaces/other/prompts", json={"name": "elsewhere"})
+    home.http.post("/apis/models/v2/workspaces/default/prompts", json={"name": f"of-{home.workspace}"})
     home.model("m")
-    home.http.post("/apis/models/v2/workspaces/default/prompts", json={"name": "p"})
+    home.http.post(home.prompts, json={"name": "p"})
 
     receiver.wait_for(1)
 

@@ -67,7 +67,7 @@ def prepare(context: Context, caller: Caller, workspace: str, operation: Operati
         case "delete":
             return verbs.delete(context, caller, workspace, name, conditions)
         case "undelete":
-            return history.undelete(context, caller, kind, workspace, name)
+            return history.undelete(context, caller, kind, workspace, name, conditions, verbs.rules)
         case "revert":
             number = history.read_revert({"revision": operation.revision})
             return history.revert(context, caller, kind, workspace, name, number, conditions, verbs.rules)

@@ -17,6 +17,7 @@ from steelyard.records.history import DeletedRow, Revision
 from steelyard.records.kinds import Document, Fields, Kind, Row
 from steelyard.records.patch import DocumentChange, apply_document
 from steelyard.records.registry import KINDS
+from steelyard.records.workspaces import WORKSPACE
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
 
@@ -173,9 +174,11 @@ def revert(
     return Write(kind, "revert", run)
 
 
-def undelete(context: Context, caller: Caller, kind: Kind, workspace: str, name: str) -> Write:
-    """Brings a deleted record back, with what went with it. Performed, it raises NotFound, AlreadyExists if another has
-    the name by now, and InvalidParameters if its workspace is gone.
+def undelete(
+    context: Context, caller: Caller, kind: Kind, workspace: str, name: str, conditions: Conditions, rules: Rules
+) -> Write:
+    """Brings a deleted record back, with what went with it. Performed, it raises NotFound, PreconditionFailed,
+    AlreadyExists if another has the name by now, InvalidParameters if its workspace is gone, and what `rules` raise.
     """
 
     async def run(tx: WriteTransaction) -> Written:
@@ -186,6 +189,9 @@ def undelete(context: Context, caller: Caller, kind: Kind, workspace: str, name:
             if await tx.exists(kind.name, workspace, name):
                 raise AlreadyExists(f"{kind.title} {name!r} is not deleted")
             raise missing(kind, workspace, name)
+        conditions.check_write(await tx.find(kind.name, workspace, name))
+        # It is validated as if it were sent now: what it refers to may be gone by now.
+        await rules(tx, context, _as_row(deleted)._replace(fields={}), dict(deleted.fields))
         let_go = await tx.caused(deleted.id)
         row = await _bring_back(tx, context, caller, deleted)
         for other in await tx.deleted_with(deleted.id):
@@ -235,17 +241,24 @@ async def _take_hold_again(
     await writes.change_fields(tx, context, caller, KINDS[row.kind], row, fields, cause=cause, stored_form=True)
 
 
-def purge(context: Context, caller: Caller, write: Write, workspace: str, name: str) -> Write:
+def purge(
+    context: Context, caller: Caller, write: Write, workspace: str, name: str, conditions: Conditions
+) -> Write:
     """A delete after which nothing is kept, also of a record that is deleted already. It raises what that does."""
 
     async def run(tx: WriteTransaction) -> Written:
         gone = None
         if await tx.exists(write.kind.name, workspace, name):
             gone = await write.run(tx)
+        else:
+            conditions.check_write(None)
         deleted = await tx.find_deleted(write.kind.name, workspace, name)
         if deleted is None:
             raise missing(write.kind, workspace, name)
-        await purge_deleted(tx, context, caller, [deleted, *await tx.deleted_with(deleted.id)])
+        within = await (tx.deleted_in(name) if write.kind is WORKSPACE else tx.deleted_with(deleted.id))
+        await purge_deleted(tx, context, caller, [deleted, *within])
+        if any(KINDS[row.kind].contents for row in (deleted, *within)):
+            await tx.sweep_contents()
         return gone or Written(write.kind, _as_row(deleted), None)
 
     return Write(write.kind, "purge", run, heavy=True)

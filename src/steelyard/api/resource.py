@@ -74,7 +74,7 @@ async def delete_record(
     context, caller = context_of(request), caller_of(request)
     write = VERBS[kind.name].delete(context, caller, workspace, name, conditions_of(request))
     if purge:
-        write = history.purge(context, caller, write, workspace, name)
+        write = history.purge(context, caller, write, workspace, name, conditions_of(request))
     return await answer_write(request, write, options, shape)
 
 
@@ -97,7 +97,8 @@ async def revert_record(request: Request, kind: Kind, workspace: str, name: str,
 
 async def undelete_record(request: Request, kind: Kind, workspace: str, name: str, options: WriteOptions) -> Response:
     """A deleted record brought back."""
-    write = history.undelete(context_of(request), caller_of(request), kind, workspace, name)
+    conditions, rules = conditions_of(request), VERBS[kind.name].rules
+    write = history.undelete(context_of(request), caller_of(request), kind, workspace, name, conditions, rules)
     return await answer_write(request, write, options, shape_record())
 
 

@@ -52,10 +52,14 @@ class CliError(Exception):
 
 
 class UsageError(CliError):
+    """Something that the caller has to say in another way."""
+
     exit_code = 2
 
 
 class StartError(CliError):
+    """There is no server to talk to."""
+
     exit_code = 3
 
 
@@ -70,6 +74,7 @@ class RefusedError(CliError):
         super().__init__(about + _sentence(http_status, body, headers))
         self.http_status = http_status
         self._answer = (body, headers)
+        self._about = about
 
     @property
     def operation(self) -> int | None:
@@ -80,7 +85,7 @@ class RefusedError(CliError):
 
     def about(self, text: str) -> "RefusedError":
         """The same, which says first what it is about."""
-        return RefusedError(self.http_status, *self._answer, about=f"{text}: ")
+        return RefusedError(self.http_status, *self._answer, about=f"{text}: {self._about}")
 
     @property
     def status(self) -> int:

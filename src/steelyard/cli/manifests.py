@@ -97,11 +97,15 @@ def _manifest(item: Any, origin: str, workspace: str, *, exported: bool) -> Mani
         raise UsageError(f"{origin}: `kind` must be one of {', '.join(KINDS)}")
     if not isinstance(record, dict):
         raise UsageError(f"{origin}: `record` must be an object, with the fields of the {kind}")
+    home = _text(item, "workspace", origin) if item.get("workspace") is not None else workspace
     if not KINDS[kind].scoped:
         # In an export it is the one that the lines are taken into, whatever it was called where it comes from.
-        return Manifest(kind, "", workspace if exported else _text(item, "name", origin), record, origin)
-    home = _text(item, "workspace", origin) if item.get("workspace") is not None else workspace
-    return Manifest(kind, home, _text(item, "name", origin), record, origin)
+        home, name = "", workspace if exported else _text(item, "name", origin)
+    else:
+        name = _text(item, "name", origin)
+    if "-" in {home, name}:
+        raise UsageError(f"{origin}: `-` is no workspace and no name; give one with --workspace")
+    return Manifest(kind, home, name, record, origin)
 
 
 def _text(item: dict[str, Any], key: str, origin: str) -> str:

@@ -11,14 +11,15 @@ from typing import Any
 
 from steelyard.cli.address import workspace_verb
 from steelyard.cli.client import Client
-from steelyard.cli.errors import RefusedError
+from steelyard.cli.errors import RefusedError, UsageError
 from steelyard.cli.kinds import KINDS, ORDER
 from steelyard.cli.manifests import Manifest
 from steelyard.cli.prune import Prune
 
 BATCH_SECONDS = 600.0
 _ATTEMPTS = 3
-_PROBES = 1000
+# As many as the server takes at once.
+_BATCH = 1000
 _NOT_IN_MANIFESTS = "not in the manifests"
 
 
@@ -149,6 +150,11 @@ def _asked(client: Client, workspace: str, own: Step | None, inside: list[Step],
     steps = [_with(step, etag) for step, etag in _seen(client, batch, [*inside, *goers])]
     if not steps:
         return Plan(workspace, own, [])
+    if len(steps) > _BATCH:
+        raise UsageError(
+            f"{len(steps):,} records for the workspace {workspace}, and a batch takes {_BATCH:,}: "
+            "split them, or use `steelyard import --on-conflict replace`"
+        )
     try:
         answer = client.call(
             "POST",
@@ -185,8 +191,8 @@ def _with(step: Step, etag: str | None, action: Action = Action.CREATE, preview:
 
 def _seen(client: Client, batch: str, steps: Sequence[Step]) -> Iterable[tuple[Step, str | None]]:
     """Each step with the ETag of its record, or None where there is none."""
-    for start in range(0, len(steps), _PROBES):
-        part = steps[start : start + _PROBES]
+    for start in range(0, len(steps), _BATCH):
+        part = steps[start : start + _BATCH]
         # A change of nothing answers the record as it is, and many of them take one request.
         probes = [{"op": "update", "kind": step.kind, "name": step.name, "body": {}} for step in part]
         answer = client.call(

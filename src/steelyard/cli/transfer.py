@@ -43,8 +43,8 @@ def export(
                 show(lines, None)
     show(0, None)
     if output:
-        # The first line says only that it is an export.
-        session.output.note(f"{max(lines - 1, 0):,} records of {session.workspace} written to {output}")
+        # The first two lines say that it is an export, and what the workspace is.
+        session.output.note(f"{max(lines - 2, 0):,} records of {session.workspace} written to {output}")
 
 
 def import_(

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from steelyard.records.forms import Form
 
@@ -16,6 +16,10 @@ class LinearLayer(Form):
     name: str
     in_features: Count
     out_features: Count
+
+
+# One fault is told of so many: wording a hundred thousand takes seconds.
+LinearLayers = Annotated[list[LinearLayer], Field(max_length=50_000), FailFast()]
 
 
 class MoEConfig(Form):
@@ -75,7 +79,7 @@ class ModelSpec(Form):
     moe_config: MoEConfig | None = None
     mamba_config: MambaConfig | None = None
     sliding_window_config: SlidingWindowConfig | None = None
-    linear_layers: list[LinearLayer] | None = None
+    linear_layers: LinearLayers | None = None
     chat_template: str | None = None
     tool_call_config: ToolCallConfig | None = None
     minimum_gpus_all_weights: Count | None = None

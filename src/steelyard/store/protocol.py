@@ -82,6 +82,9 @@ class ReadTransaction(Protocol):
     async def deleted_with(self, id: str) -> list[DeletedRow]:
         """The deleted records that went with the one of that id."""
 
+    async def deleted_in(self, workspace: str) -> list[DeletedRow]:
+        """The deleted records that were in the workspace, whenever they went."""
+
     async def deleted_before(self, time: str, limit: int) -> list[DeletedRow]:
         """Up to `limit` records that were deleted before `time`, the oldest first."""
 

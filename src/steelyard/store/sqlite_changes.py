@@ -69,12 +69,13 @@ class SqliteWriteTransaction(WebhookChanges, SqliteReadTransaction):
         self._change("forget_deleted", (id,))
 
     async def purge(self, row: DeletedRow, note: Note) -> None:
-        self._change("forget_revisions", (row.id,))
-        self._change("forget_deleted", (row.id,))
+        # First the note: the number of a change that is forgotten must not be given to another one.
         stamps = (row.id, row.kind, row.workspace, row.name, row.revision + 1)
         self._change(
             "note", (*stamps, note.action, note.at, note.actor, note.request_id, note.reason, None, "[]", None)
         )
+        self._change("forget_revisions", (row.id,))
+        self._change("forget_deleted", (row.id,))
 
     async def put_content(self, digest: str, body: bytes) -> None:
         self._change("put_content", (digest, body.decode()))

@@ -98,6 +98,9 @@ class SqliteReadTransaction(WebhookReads):
     async def deleted_with(self, id: str) -> list[DeletedRow]:
         return [_deleted(found) for found in self._connection.execute(self._sql["deleted_with"], (id,))]
 
+    async def deleted_in(self, workspace: str) -> list[DeletedRow]:
+        return [_deleted(found) for found in self._connection.execute(self._sql["deleted_in"], (workspace,))]
+
     async def deleted_before(self, time: str, limit: int) -> list[DeletedRow]:
         return [_deleted(found) for found in self._connection.execute(self._sql["deleted_before"], (time, limit))]
 

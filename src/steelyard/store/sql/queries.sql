@@ -44,6 +44,10 @@ FROM deleted WHERE kind = ? AND workspace = ? AND name = ? ORDER BY deleted_at D
 SELECT id, kind, workspace, name, parent, revision, created_at, created_by, fields, deleted_at, deleted_with
 FROM deleted WHERE deleted_with = ? ORDER BY kind, name;
 
+-- name: deleted_in
+SELECT id, kind, workspace, name, parent, revision, created_at, created_by, fields, deleted_at, deleted_with
+FROM deleted WHERE workspace = ? ORDER BY kind, name;
+
 -- name: deleted_before
 SELECT id, kind, workspace, name, parent, revision, created_at, created_by, fields, deleted_at, deleted_with
 FROM deleted WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?;
@@ -52,7 +56,7 @@ FROM deleted WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?;
 DELETE FROM deleted WHERE id = ?;
 
 -- name: forget_revisions
-DELETE FROM revisions WHERE record_id = ?;
+DELETE FROM revisions WHERE record_id = ? AND action <> 'purge';
 
 -- name: revision
 SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields

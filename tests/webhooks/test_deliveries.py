@@ -27,7 +27,9 @@ def test_a_change_arrives_signed_and_as_the_feed_tells_it(home: Home, receiver: 
 
     first, second = receiver.wait_for(2)[:2]
 
-    feed = home.http.get("/apis/steelyard/v1/events", params={"kind": "model", "workspace": home.workspace}).json()["data"]
+    feed = home.http.get("/apis/steelyard/v1/events", params={"kind": "model", "workspace": home.workspace}).json()[
+        "data"
+    ]
     for message, event in zip((first, second), feed[-2:], strict=True):
         payload = message.verified(secret)
         assert payload == {"type": event["event"], "timestamp": event["at"], "data": event}

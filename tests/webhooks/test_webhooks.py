@@ -130,7 +130,9 @@ def test_filters_and_conditions_are_those_of_all_records(home: Home) -> None:
     home.hook(URL, "b", enabled=False)
     found = home.http.get(home.webhooks, params={"filter[enabled]": "false"}).json()["data"]
     assert [one["name"] for one in found] == ["b"]
-    assert home.http.get(home.webhooks, params={"filter": '{"data.signing.secret": {"$like": "v1"}}'}).status_code == 400
+    assert (
+        home.http.get(home.webhooks, params={"filter": '{"data.signing.secret": {"$like": "v1"}}'}).status_code == 400
+    )
     stale = {"If-Match": '"webhook-x.1"'}
     assert home.http.patch(f"{home.webhooks}/a", json={"description": "d"}, headers=stale).status_code == 412
     assert home.http.post(f"{home.webhooks}/a:rotate-secret", headers=stale).status_code == 412

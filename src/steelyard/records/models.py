@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import FailFast, Field
+from pydantic import Field
 
 from steelyard.records.filters.fields import FilterField, FilterFields
 from steelyard.records.forms import Description, Form, JsonObject, Shown
@@ -38,7 +38,7 @@ class ModelFields(Form):
     prompt: PromptData | None = None
     custom_fields: JsonObject | None = None
     ownership: JsonObject | None = None
-    model_providers: Annotated[list[ReferenceText], Field(max_length=1000), FailFast()] | None = None
+    model_providers: Annotated[list[ReferenceText], Field(max_length=1000, fail_fast=True)] | None = None
     project: ProjectName | None = None
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=64)] | None = None
 

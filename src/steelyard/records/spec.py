@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import FailFast, Field
+from pydantic import Field
 
 from steelyard.records.forms import Form
 
@@ -19,7 +19,7 @@ class LinearLayer(Form):
 
 
 # One fault is told of so many: wording a hundred thousand takes seconds.
-LinearLayers = Annotated[list[LinearLayer], Field(max_length=50_000), FailFast()]
+LinearLayers = Annotated[list[LinearLayer], Field(max_length=50_000, fail_fast=True)]
 
 
 class MoEConfig(Form):

@@ -207,7 +207,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             log_level=max(logging.getLevelName(settings.log.level.upper()), logging.WARNING),
             server_header=False,
-            timeout_keep_alive=75,  # longer than proxies keep theirs, so that none sends into a connection we just closed
+            timeout_keep_alive=75,  # longer than proxies keep theirs: none sends into a connection that we just closed
             timeout_graceful_shutdown=settings.limits.shutdown_seconds,
         )
         # The server stops on these by itself, and then sends them on to whoever handled them before: a stop that was

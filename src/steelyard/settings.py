@@ -86,6 +86,8 @@ class _Section(BaseModel):
 
 
 class LogSettings(_Section):
+    """What is logged."""
+
     level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="The least severe message that is logged."
     )
@@ -93,6 +95,8 @@ class LogSettings(_Section):
 
 
 class LimitSettings(_Section):
+    """How large, how deep and how long things may be."""
+
     record_body_bytes: Whole = Field(
         1_048_576,
         ge=1024,
@@ -114,19 +118,27 @@ class LimitSettings(_Section):
 
 
 class TrustRemoteCodeSettings(_Section):
+    """Trust in the code of checkpoints."""
+
     enabled: bool = Field(True, description="Whether a model may be marked as one whose own code may be run.")
 
 
 class ToolCallPluginSettings(_Section):
+    """Plugins that find tool calls, which are code."""
+
     enabled: bool = Field(False, description="Whether a model's spec may name a tool call plugin.")
 
 
 class ModelSettings(_Section):
+    """What policy allows of models."""
+
     trust_remote_code: TrustRemoteCodeSettings = TrustRemoteCodeSettings()
     tool_call_plugin: ToolCallPluginSettings = ToolCallPluginSettings()
 
 
 class HistorySettings(_Section):
+    """What is kept of changes and deletes."""
+
     enabled: bool = Field(
         True,
         description="Whether each change leaves a revision. Off: no history, no way back, and nothing in the feed.",
@@ -140,12 +152,16 @@ class HistorySettings(_Section):
 
 
 class StoreSettings(_Section):
+    """The database."""
+
     readers: Whole = Field(
         2, ge=1, le=16, description="How many read-only database connections serve lists beside the writer."
     )
 
 
 class OutboundSettings(_Section):
+    """Where the server may send requests to."""
+
     schemes: Annotated[tuple[Literal["https", "http"], ...], NoDecode, BeforeValidator(_items)] = Field(
         ("https", "http"), min_length=1, description="The schemes of URLs that the server may send requests to."
     )
@@ -166,6 +182,8 @@ class OutboundSettings(_Section):
 
 
 class WebhookSettings(_Section):
+    """How events are delivered to webhooks."""
+
     timeout_seconds: Whole = Field(15, ge=1, le=300, description="How long, in seconds, a receiver may take to answer.")
     concurrency: Whole = Field(16, ge=1, le=256, description="How many deliveries are under way at once.")
     backoff_seconds: Whole = Field(

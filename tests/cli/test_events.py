@@ -157,8 +157,8 @@ def test_follow_outlives_the_server_and_ends_when_asked(tmp_path: Path) -> None:
                     assert follower.stdout
                     threading.Thread(target=_read, args=(follower.stdout, lines), daemon=True).start()
                 models = f"{url}/apis/models/v2/workspaces/default/models"
-                assert httpx.post(models, json={"name": name}).status_code == 201
-                assert f"default/{name}@1" in lines.get(timeout=30)
+                assert httpx.post(models, json={"name": name}, timeout=30).status_code == 201
+                assert f"default/{name}@1" in lines.get(timeout=60)
                 server.kill()
         assert follower is not None
         follower.send_signal(signal.SIGINT)

@@ -19,6 +19,7 @@ from steelyard.outbound.policy import OutboundPolicy
 from steelyard.outbound.transport import HttpTransport, OutboundRequest, Timeouts
 from tests.webhooks.receivers import Answer, Receiver, receiving
 
+PATIENT = Timeouts()
 ONLY_ONE = OutboundPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.1/32"),))
 
 
@@ -34,7 +35,7 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-async def ask(transport: HttpTransport, url: str, timeouts: Timeouts = Timeouts()) -> tuple[int, bytes]:
+async def ask(transport: HttpTransport, url: str, timeouts: Timeouts = PATIENT) -> tuple[int, bytes]:
     """Status and body of the answer."""
     async with transport.open(OutboundRequest("POST", url, [("x-test", "1")], b"{}", timeouts)) as answer:
         return answer.status, b"".join([chunk async for chunk in answer.chunks()])

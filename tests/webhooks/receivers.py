@@ -57,8 +57,6 @@ class Receiver:
             def do_POST(self) -> None:
                 receiver._take(self)
 
-            do_GET = do_POST
-
             def log_message(self, format: str, *args: Any) -> None:
                 """Says nothing."""
 

@@ -49,7 +49,7 @@ def merge_patch(patch: Any) -> Transform:
 def masked(kind: Kind, body: Any, mask: str) -> Transform:
     """The change of the paths in `mask` (comma separated, dots between steps) to what `body` has there.
 
-    What the body lacks at a path is cleared; what it has outside of them is not looked at. `*` is the record as a whole.
+    What the body lacks at a path is cleared; what it has outside of them is not looked at. `*` is the whole record.
     Raises InvalidInput, InvalidParameters.
     """
     if not isinstance(body, dict):

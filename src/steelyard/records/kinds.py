@@ -29,6 +29,9 @@ class Stamped(Shown):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     updated_at: str = Field(json_schema_extra={"format": "date-time"})
     revision: int
+    dry_run: dict[str, Any] | None = Field(
+        None, description="Only in the answer to a dry run: `diff`, and what else would be `affected`."
+    )
 
 
 class Row(NamedTuple):

@@ -55,6 +55,13 @@ class UpdateModelEntityRequest(ModelFields):
     trust_remote_code: bool | None = None  # type: ignore[assignment]
 
 
+class Lora(Shown):
+    """The rank of a low-rank adapter, and its scaling."""
+
+    rank: int
+    alpha: int | None = None
+
+
 class AdapterSummary(Shown):
     """An adapter as it stands in its model."""
 
@@ -65,6 +72,9 @@ class AdapterSummary(Shown):
     description: Description | None = None
     enabled: bool = True
     model: str | None = None
+    lora_config: Lora | None = None
+    created_at: str = Field("", json_schema_extra={"format": "date-time"})
+    updated_at: str = Field("", json_schema_extra={"format": "date-time"})
 
 
 class ModelEntity(Stamped, ModelFields):

@@ -14,6 +14,8 @@ from steelyard.records.names import OpenName
 
 
 class PromptMessageRole(StrEnum):
+    """Who speaks in a message."""
+
     SYSTEM = "system"
     DEVELOPER = "developer"
     USER = "user"

@@ -84,6 +84,7 @@ def _number(field: FilterField, value: int | float) -> int | float:
 
 
 def read_string(field: FilterField, value: Any) -> str:
+    """The string to compare with. Raises BadFilter for anything else, and for text that no record can hold."""
     if not isinstance(value, str):
         hint = "; put it in double quotes" if isinstance(value, int | float) else ""
         hint = "; for one of several, use $in" if isinstance(value, list) else hint

@@ -146,7 +146,9 @@ def test_follow_outlives_the_server_and_ends_when_asked(tmp_path: Path) -> None:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
-    command = [sys.executable, "-m", "steelyard", "events", "--follow", "--kind", "model", "--url", url]
+    # What runs in the background of a shell is born deaf to SIGINT, and so are its children: the tests may be that.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from steelyard.cli import main"
+    command = [sys.executable, "-c", f"{code}; main()", "events", "--follow", "--kind", "model", "--url", url]
     lines: queue.Queue[str] = queue.Queue()
     follower: subprocess.Popen[str] | None = None
     try:

@@ -50,12 +50,14 @@ class Stream:
         self.head = self._until(b"\r\n\r\n").decode()
 
     def _until(self, mark: bytes) -> bytes:
-        while mark not in self._buffer:
-            part = self.socket.recv(65_536)
+        seen = 0
+        while (end := self._buffer.find(mark, max(0, seen - len(mark)))) < 0:
+            seen = len(self._buffer)
+            part = self.socket.recv(1_048_576)
             if not part:
                 raise EOFError
             self._buffer += part
-        found, _, self._buffer = self._buffer.partition(mark)
+        found, self._buffer = self._buffer[:end], self._buffer[end + len(mark) :]
         return found
 
     def next(self) -> Event:

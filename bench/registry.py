@@ -24,6 +24,8 @@ from bench.server import ServerError
 from bench.wrk import WrkError, find_wrk
 
 _FAULTS = (ServerError, LoadError, WrkError, subprocess.SubprocessError, OSError)
+# The load average of a machine that does nothing else.
+_QUIET = 0.7
 _PARTS = (*plan.OPERATIONS, "start", "install")
 
 
@@ -42,10 +44,13 @@ class Benchmark:
         self._rounds: int = options.rounds or (2 if options.quick else 5)
         self._only: list[str] = options.only
         self._server_core, self._client_core = _cores()
+        self._load = 0.0
 
     def run(self) -> Report:
         """Everything that was asked for."""
-        begun = time.monotonic()
+        begun, self._load = time.monotonic(), os.getloadavg()[0]
+        if self._load > _QUIET:
+            say(f"The machine is at work already (load {self._load:.1f}): the figures will not be worth much.")
         if self._peer and not self._attempt("the peer", peer.install):
             self._peer = False
         ours, theirs = Footprint(), Footprint()
@@ -99,6 +104,7 @@ class Benchmark:
     def _notes(self, fleet: Fleet, seconds: float) -> list[str]:
         kind = "the quick run" if self._quick else "the full run"
         notes = [f"Rounds: {self._rounds}; minutes: {seconds / 60:.0f}; {kind}."]
+        notes.append(f"The machine's load before the run: {self._load:.1f}.")
         if self._peer:
             notes.append(f"The peer: {peer.REQUIREMENT}, its core services, without controllers, auth off.")
         for (side, size), server in fleet.servers.items():

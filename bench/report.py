@@ -103,7 +103,9 @@ def _speed(results: Results) -> Table:
 
 def _side(results: Results, cell: Cell, side: Side) -> list[str]:
     rate = _median(results, cell, side, rate_of(side))
-    return [rate, _median(results, cell, side, lambda sample: sample.p50_ms)]
+    p50 = _median(results, cell, side, lambda sample: sample.p50_ms)
+    # without one answer in its time there is no latency to tell
+    return [rate, "" if p50 == "0" else p50]
 
 
 def _median(results: Results, cell: Cell, side: Side, metric: Callable[[Sample], float]) -> str:

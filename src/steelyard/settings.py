@@ -103,6 +103,9 @@ class LimitSettings(_Section):
         le=64 * 1_048_576,
         description="The largest body of a request that writes a record, in bytes; a larger one is 413.",
     )
+    batch_body_bytes: Whole = Field(
+        16_777_216, ge=1024, le=1_073_741_824, description="The largest body, in bytes, of a batch of writes."
+    )
     import_body_bytes: Whole = Field(
         268_435_456,
         ge=1_048_576,

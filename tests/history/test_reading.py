@@ -153,6 +153,14 @@ def test_a_secret_stands_in_no_history(http: httpx.Client, workspace: str) -> No
     assert http.get(f"{item}/revisions/1...3").json()["merge_patch"] == {"api_endpoint": {"api_key": None}}
 
 
+def test_a_null_in_an_object_of_the_caller_is_a_difference(http: httpx.Client, workspace: str) -> None:
+    made(http, models(workspace), name="m", custom_fields={"a": None, "b": 1})
+    item = f"{models(workspace)}/m"
+    assert http.patch(item, json={"custom_fields": {"b": 1}}).json()["revision"] == 2
+    (difference,) = http.get(f"{item}/revisions/1...2").json()["diff"]
+    assert difference == {"path": "custom_fields.a", "before": None, "after": None}
+
+
 def test_layers_stand_in_the_past_too(http: httpx.Client, workspace: str) -> None:
     made(http, models(workspace), name="m", spec={**SPEC, "linear_layers": LAYERS})
     item = f"{models(workspace)}/m"

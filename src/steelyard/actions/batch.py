@@ -12,8 +12,8 @@ from steelyard.actions.registry import VERBS
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import InvalidInput, SteelyardError
 from steelyard.records.conditions import Conditions, parse_conditions
-from steelyard.records.dialects import EVERYTHING
-from steelyard.records.kinds import Kind
+from steelyard.records.dialects import EVERYTHING, MASK
+from steelyard.records.kinds import Document, Kind, Row, split_path
 from steelyard.records.patch import Said
 from steelyard.records.registry import KINDS
 from steelyard.store.protocol import WriteTransaction
@@ -77,18 +77,34 @@ def apply(
     context: Context, caller: Caller, kind: Kind, workspace: str, name: str, body: Any, conditions: Conditions
 ) -> Write:
     """Makes the record exactly what `body` says: it is created if it is not there, and what the body lacks gets its
-    default. Raises InvalidInput; performed, what creating and updating raise.
+    default. Only a secret that the body does not speak of is kept, as long as it goes to the same address.
+
+    Raises InvalidInput; performed, what creating and updating raise.
     """
     verbs = VERBS[kind.name]
     create = verbs.create(context, caller, workspace, _named(body, name), conditions)
     wanted = {key: value for key, value in body.items() if key != "name"}
-    update = verbs.update(context, caller, workspace, name, Said(wanted, "fields", EVERYTHING), conditions)
 
     async def run(tx: WriteTransaction) -> Written:
-        there = await tx.exists(kind.name, workspace, name)
-        return await (update if there else create).run(tx)
+        row = await tx.find(kind.name, workspace, name)
+        if row is None:
+            return await create.run(tx)
+        said = Said(_with_kept_secrets(kind, wanted, row), "fields", EVERYTHING)
+        return await verbs.update(context, caller, workspace, name, said, conditions).run(tx)
 
     return Write(kind, "update", run)
+
+
+def _with_kept_secrets(kind: Kind, wanted: Document, row: Row) -> Document:
+    """Manifests and exports hold no secrets: to apply one again must not take them away."""
+    for path in kind.secrets:
+        parent, child = split_path(path)
+        holder, before = wanted.get(parent), row.fields.get(parent) or {}
+        if not isinstance(holder, dict) or child in holder or f"{child}_set" in holder:
+            continue
+        if before.get(child) and before.get("url") == holder.get("url"):
+            wanted = {**wanted, parent: {**holder, child: MASK}}
+    return wanted
 
 
 def _named(body: Any, name: str) -> Any:

@@ -78,7 +78,7 @@ async def batch(request: Request, workspace: Home, options: Options) -> Response
     nothing has happened.
     """
     context, caller = context_of(request), caller_of(request)
-    body = await raw_body(request)
+    body = await raw_body(request, batch=True)
     asked = validate(BatchRequest, parsed(request, body))
     operations = [_operation(index, operation) for index, operation in enumerate(asked.operations)]
     if not asked.atomic:

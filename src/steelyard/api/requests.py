@@ -63,14 +63,16 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-async def raw_body(request: Request) -> bytes:
-    """The body of a write as it came. Raises UnsupportedMediaType, TooLarge."""
+async def raw_body(request: Request, *, batch: bool = False) -> bytes:
+    """The body of a write, or of a batch of them, as it came. Raises UnsupportedMediaType, TooLarge."""
     limits = cast("LimitSettings", request.app.state.settings.limits)
     kind = header(request, b"content-type") or b""
     if kind != b"application/json":
         _check_media_type(kind.decode("latin-1"))
     if header(request, b"content-encoding") not in {None, b"identity"}:
         raise UnsupportedMediaType("bodies are taken uncompressed; leave out Content-Encoding")
+    if batch:
+        return await read_body(request, limits.batch_body_bytes, "limits.batch_body_bytes")
     return await read_body(request, limits.record_body_bytes, "limits.record_body_bytes")
 
 

@@ -42,7 +42,8 @@ def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
         place = f"{path}.{key}" if path else key
         if isinstance(old, dict) and isinstance(new, dict) and "sha256" not in old:
             found += _compare(place, old, new)
-        elif not same(old, new):
+        # In a caller's own object a null is not the same as nothing, although both are shown as null.
+        elif not same(old, new) or (path and (key in before) != (key in after)):
             found.append({"path": place, "before": old, "after": new})
     return found
 

@@ -50,7 +50,7 @@ class Benchmark:
         """Everything that was asked for."""
         begun, self._load = time.monotonic(), os.getloadavg()[0]
         if self._load > _QUIET:
-            say(f"The machine is at work already (load {self._load:.1f}): the figures will not be worth much.")
+            say(f"The machine is at work already (load {self._load:.1f}): expect figures of little worth.")
         if self._peer and not self._attempt("the peer", peer.install):
             self._peer = False
         ours, theirs = Footprint(), Footprint()

@@ -64,7 +64,7 @@ def test_every_setting_can_be_set_by_its_variable_and_is_described() -> None:
     values = {"port": "0", "master_key": KEY, "data_dir": "d", "host": "h", "unknown_fields": "ignore"}
     values |= {"log.level": "debug", "store.readers": "16", "limits.json_depth": "8"}
     values |= {"limits.record_body_bytes": "2048", "limits.shutdown_seconds": "0"}
-    values |= {"limits.import_body_bytes": "1048576", "history.retention_days": "1"}
+    values |= {"limits.import_body_bytes": "1048576", "limits.batch_body_bytes": "2048", "history.retention_days": "1"}
     values |= {"outbound.schemes": "https, http", "outbound.allowed_networks": "10.0.0.0/8,::1"}
     values |= {item.key: "2" for item in all_settings() if item.key.startswith("webhooks.")}
     environ = {item.variable: values.get(item.key, "true") for item in all_settings()}

@@ -35,7 +35,18 @@ MEDIA_TYPES = {
     "merge": "application/merge-patch+json",
     "json_patch": "application/json-patch+json",
 }
-STAMPS = ("id", "name", "workspace", "created_at", "updated_at", "created_by", "updated_by", "revision", "adapters", "frozen")
+STAMPS = (
+    "id",
+    "name",
+    "workspace",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+    "revision",
+    "adapters",
+    "frozen",
+)
 POLICY = Policy()
 _numbers = count(1)
 
@@ -163,7 +174,9 @@ class ServedRecord:
         """The same, and whatever the answer is."""
         query |= self._shown | ({"update_mask": said.mask} if said.mask is not None else {})
         headers = {"Content-Type": MEDIA_TYPES[said.dialect]}
-        return self._http.request("PUT" if said.put else "PATCH", self.path, params=query, json=said.body, headers=headers)
+        return self._http.request(
+            "PUT" if said.put else "PATCH", self.path, params=query, json=said.body, headers=headers
+        )
 
     def get(self) -> Document:
         return dict(self._http.get(self.path, params=self._shown).json())

@@ -19,7 +19,12 @@ def model(http: httpx.Client, workspace: str) -> ServedRecord:
         http,
         workspace,
         MODELS,
-        {"spec": SPEC, "api_endpoint": {"url": "https://a"}, "prompt": {"system_prompt": "a"}, "custom_fields": {"a": 1}},
+        {
+            "spec": SPEC,
+            "api_endpoint": {"url": "https://a"},
+            "prompt": {"system_prompt": "a"},
+            "custom_fields": {"a": 1},
+        },
     )
 
 
@@ -79,7 +84,9 @@ def test_a_name_that_nothing_has_is_named(http: httpx.Client, workspace: str, so
     assert record.get()["description"] == "a"
 
 
-@pytest.mark.parametrize("path", ["spec.context_sise", "api_endpoint.uri", "prompt.systemprompt", "spec.moe_config.expert"])
+@pytest.mark.parametrize(
+    "path", ["spec.context_sise", "api_endpoint.uri", "prompt.systemprompt", "spec.moe_config.expert"]
+)
 def test_a_name_that_nothing_has_is_named_also_within_an_object(model: ServedRecord, path: str) -> None:
     outer, *steps, last = path.split(".")
     for value in (1, None):
@@ -95,14 +102,24 @@ def test_a_name_that_nothing_has_is_named_also_within_an_object(model: ServedRec
 
 
 def test_a_name_within_an_object_of_the_caller_may_be_any(model: ServedRecord) -> None:
-    assert model.change(Said({"custom_fields": {"x": None, "y": {"z": None}}}, "merge"))["custom_fields"] == {"a": 1, "y": {}}
+    assert model.change(Said({"custom_fields": {"x": None, "y": {"z": None}}}, "merge"))["custom_fields"] == {
+        "a": 1,
+        "y": {},
+    }
     assert model.change(Said({}, mask="custom_fields.nope.deeper"))["revision"] == 2
     said = Said({"prompt": {"inference_params": {"min_p": 0.1}}}, mask="prompt.inference_params.min_p")
     assert model.change(said)["prompt"]["inference_params"]["min_p"] == 0.1
-    assert "min_p" not in model.change(Said({"prompt": {"inference_params": {"min_p": None}}}, "merge"))["prompt"]["inference_params"]
+    assert (
+        "min_p"
+        not in model.change(Said({"prompt": {"inference_params": {"min_p": None}}}, "merge"))["prompt"][
+            "inference_params"
+        ]
+    )
 
 
-@pytest.mark.parametrize("mask", ["", ",", "description,", "description..x", ".description", "custom fields", "*,description"])
+@pytest.mark.parametrize(
+    "mask", ["", ",", "description,", "description..x", ".description", "custom fields", "*,description"]
+)
 def test_a_mask_that_is_no_list_of_paths_is_refused(model: ServedRecord, mask: str) -> None:
     assert faults(model.send(Said({"description": "b"}, mask=mask))) == [(("query", "update_mask"), "update_mask")]
 

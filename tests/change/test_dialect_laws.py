@@ -130,7 +130,9 @@ def _outside(value: Any, keys: list[str]) -> Any:
 
 def a_mask_alone_clears(make: Make, sort: Sort, data: st.DataObject) -> None:
     record = make(sort, data.draw(sort.records))
-    mask = data.draw(st.sets(st.sampled_from([key for key in sort.fields if key not in sort.kind.never_null]), min_size=1))
+    mask = data.draw(
+        st.sets(st.sampled_from([key for key in sort.fields if key not in sort.kind.never_null]), min_size=1)
+    )
     after = record.change(Said({}, mask=",".join(mask)))
     for field in mask:
         assert after[field] == sort.kind.defaults.get(field)

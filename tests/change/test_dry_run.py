@@ -183,7 +183,13 @@ def test_which_requests_would_go_another_way(http: httpx.Client, workspace: str)
 
 
 def test_the_difference_names_paths_and_masks_secrets(http: httpx.Client, workspace: str) -> None:
-    made(http, models(workspace), name="m", custom_fields={"a": {"b": 1}}, api_endpoint={"url": "https://a", "api_key": "sk-old"})
+    made(
+        http,
+        models(workspace),
+        name="m",
+        custom_fields={"a": {"b": 1}},
+        api_endpoint={"url": "https://a", "api_key": "sk-old"},
+    )
     change = {"custom_fields": {"a": {"b": 2}}, "api_endpoint": {"api_key": "sk-canary-1"}}
     answer = Request("PATCH", f"{models(workspace)}/m", change, "merge", {"dry_run": "true"}).send(http)
     assert answer.json()["dry_run"]["diff"] == [

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.errors import InvalidInput, PreconditionFailed, SteelyardError
-from steelyard.records.diff import same
 from steelyard.records.dialects import json_patch
+from steelyard.records.diff import same
 from steelyard.records.patch import Said
 from tests.api.paths import LAYERS, SPEC
 from tests.change.records import MODELS, SORTS, PureRecord, ServedRecord, Sort
@@ -22,7 +22,11 @@ LIMIT = 1_048_576
 @pytest.fixture
 def record(http: httpx.Client, workspace: str) -> ServedRecord:
     """A model with something in it."""
-    body = {"description": "First", "custom_fields": {"list": [1, 2], "a": {"b": 1}}, "spec": {**SPEC, "linear_layers": LAYERS}}
+    body = {
+        "description": "First",
+        "custom_fields": {"list": [1, 2], "a": {"b": 1}},
+        "spec": {**SPEC, "linear_layers": LAYERS},
+    }
     return ServedRecord(http, workspace, MODELS, body)
 
 

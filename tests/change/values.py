@@ -11,15 +11,13 @@ from tests.api.paths import LAYERS, SPEC
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 keys = st.sampled_from(["a", "b", "c"])
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.sampled_from([0, 1, 1.0, 0.5]) | texts
-)
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.sampled_from([0, 1, 1.0, 0.5]) | texts
 json_values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=3), max_leaves=6
 )
 objects = st.dictionaries(keys, json_values, max_size=3)
 _gpus = st.integers(0, 3)
-_moe = {key: _gpus for key in ("num_experts", "num_experts_per_tok", "num_expert_layers")}
+_moe = dict.fromkeys(("num_experts", "num_experts_per_tok", "num_expert_layers"), _gpus)
 _layers = st.sampled_from([[], LAYERS, LAYERS * 2])
 _sampling = {"temperature": st.sampled_from([0, 0.5, 1.5]), "stop": st.lists(texts, max_size=2), "min_p": scalars}
 _tokens = st.integers(1, 9)

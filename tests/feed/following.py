@@ -46,8 +46,12 @@ class Stream:
         resume = f"Last-Event-ID: {last}\r\n" if last else ""
         path = f"{EVENTS}?{urlencode(query)}"
         head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nConnection: close\r\n{resume}\r\n"
-        self.socket.sendall(head.encode())
-        self.head = self._until(b"\r\n\r\n").decode()
+        try:
+            self.socket.sendall(head.encode())
+            self.head = self._until(b"\r\n\r\n").decode()
+        except (OSError, EOFError):
+            self.socket.close()
+            raise
 
     def _until(self, mark: bytes) -> bytes:
         seen = 0

@@ -160,7 +160,9 @@ def test_replaying_the_feed_from_zero_rebuilds_the_whole_registry(server: Server
 def test_the_whole_registry_of_this_session_can_be_rebuilt(http: httpx.Client) -> None:
     """Whatever the tests before this one have done to the shared server."""
     ours = {"model", "prompt", "project", "workspace"}
-    replayed = {place: record for place, record in rebuilt(all_pages(http, "0", limit=1000)).items() if place[0] in ours}
+    replayed = {
+        place: record for place, record in rebuilt(all_pages(http, "0", limit=1000)).items() if place[0] in ours
+    }
     there = listed(http)
     assert sorted(replayed) == sorted(there)
     for place, record in there.items():

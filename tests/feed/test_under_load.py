@@ -103,7 +103,7 @@ def test_followers_that_are_cut_miss_nothing_while_servers_stop_and_die(data_dir
         try:
             for end in ("kill", "stop"):
                 start = sum(len(writer.answered) for writer in writers)
-                wait_until(lambda start=start: sum(len(writer.answered) for writer in writers) > start + 150)
+                wait_until(lambda start=start: sum(len(writer.answered) for writer in writers) > start + 100)
                 getattr(current[0], end)()
                 current[0] = Server(data_dir, {}, ())
                 for follower in followers:

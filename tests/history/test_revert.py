@@ -55,7 +55,9 @@ def test_it_is_itself_a_revision_with_a_reason(http: httpx.Client, workspace: st
 def test_a_key_comes_back_with_its_url(http: httpx.Client, server: Server, workspace: str) -> None:
     def token() -> str | None:
         with closing(sqlite3.connect(server.data_dir / "steelyard.db")) as database:
-            sql = "SELECT json_extract(fields, '$.api_endpoint.api_key') FROM records WHERE workspace = ? AND name = 'm'"
+            sql = (
+                "SELECT json_extract(fields, '$.api_endpoint.api_key') FROM records WHERE workspace = ? AND name = 'm'"
+            )
             found: str | None = database.execute(sql, (workspace,)).fetchone()[0]
             return found
 
@@ -64,7 +66,13 @@ def test_a_key_comes_back_with_its_url(http: httpx.Client, server: Server, works
     http.patch(item, json={"api_endpoint": {"url": "https://b", "api_key": "sk-canary-b"}})
     assert token() != first
     answer = revert(http, item, 1)
-    assert answer.json()["api_endpoint"] == {"url": "https://a", "model_id": None, "api_key": None, "format": None, "api_key_set": True}
+    assert answer.json()["api_endpoint"] == {
+        "url": "https://a",
+        "model_id": None,
+        "api_key": None,
+        "format": None,
+        "api_key_set": True,
+    }
     assert token() == first
     assert "sk-" not in answer.text
 
@@ -109,7 +117,9 @@ def test_conditions_and_dry_runs_hold_for_it(http: httpx.Client, workspace: str)
     assert http.get(item).json()["description"] == "2"
 
 
-@pytest.mark.parametrize("body", [{}, [], {"revision": "1"}, {"revision": 0}, {"revision": True}, {"revision": 1, "x": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, [], {"revision": "1"}, {"revision": 0}, {"revision": True}, {"revision": 1, "x": 1}]
+)
 def test_what_names_no_revision_is_refused(http: httpx.Client, workspace: str, body: Any) -> None:
     made(http, models(workspace), name="m")
     assert http.post(f"{models(workspace)}/m:revert", json=body).status_code == 422

@@ -128,7 +128,9 @@ def test_the_members_of_a_project_are_in_it_again(http: httpx.Client, workspace:
     assert http.get(f"{models(workspace)}/goes").status_code == 404
 
 
-def test_a_project_that_is_deleted_twice_takes_hold_only_of_its_last_members(http: httpx.Client, workspace: str) -> None:
+def test_a_project_that_is_deleted_twice_takes_hold_only_of_its_last_members(
+    http: httpx.Client, workspace: str
+) -> None:
     made(http, projects(workspace), name="pro")
     made(http, models(workspace), name="m", project="pro")
     for _ in range(2):

@@ -15,7 +15,9 @@ def op(verb: str, name: str, body: Any = None, kind: str = "model", **more: Any)
     return {"op": verb, "kind": kind, "name": name, "body": body, **more}
 
 
-def batch(http: httpx.Client, workspace: str, *operations: Operation, atomic: bool = True, **query: str) -> httpx.Response:
+def batch(
+    http: httpx.Client, workspace: str, *operations: Operation, atomic: bool = True, **query: str
+) -> httpx.Response:
     path = f"/apis/steelyard/v1/workspaces/{workspace}:batch"
     return http.post(path, json={"operations": list(operations), "atomic": atomic}, params=query)
 

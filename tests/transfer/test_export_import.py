@@ -77,7 +77,11 @@ def test_an_export_of_an_import_is_the_same_file(http: httpx.Client) -> None:
         assert import_(http, source, file, on_conflict="replace").json()["updated"] == 0
         assert http.get(models(target)).json()["data"] == [
             {**record, **_stamps(http, target, record["name"]), "workspace": target}
-            | ({"base_model": record["base_model"].replace(f"{source}/", f"{target}/")} if "base_model" in record else {})
+            | (
+                {"base_model": record["base_model"].replace(f"{source}/", f"{target}/")}
+                if "base_model" in record
+                else {}
+            )
             for record in http.get(models(source), params={"sort": "name"}).json()["data"]
         ]
 
@@ -185,7 +189,9 @@ def test_a_dry_run_of_an_import_counts_and_takes_nothing(http: httpx.Client, ful
 
 def test_ten_thousand_records_go_out_as_a_stream_and_come_in_at_once(http: httpx.Client) -> None:
     source, target = new_workspace(http), new_workspace(http)
-    lines = [{"kind": "model", "name": f"m-{number:05}", "record": {"description": "x" * 100}} for number in range(10_000)]
+    lines = [
+        {"kind": "model", "name": f"m-{number:05}", "record": {"description": "x" * 100}} for number in range(10_000)
+    ]
     assert import_(http, source, lines).json()["created"] == 10_000
     parts: list[bytes] = []
     with http.stream("GET", at(source, "export")) as answer:

@@ -87,7 +87,9 @@ def prepare_import(
     Raises InvalidInput; performed, whatever the writes raise, with the line's number (from 1) as the detail `line`.
     """
     prepared = [
-        (number, _prepare(context, caller, workspace, line, number)) for number, line in enumerate(lines, 1) if line is not None
+        (number, _prepare(context, caller, workspace, line, number))
+        for number, line in enumerate(lines, 1)
+        if line is not None
     ]
     steps = [(number, step) for number, step in prepared if step is not None]
 

@@ -1,23 +1,28 @@
 """`POST /apis/steelyard/v1/workspaces/{workspace}:batch`: many writes at once."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.actions.batch import MOST_OPERATIONS, Operation, Result, one_by_one, together
+from steelyard.actions.batch import MOST_OPERATIONS, Operation, Result, one_by_one, prepare, together
+from steelyard.actions.perform import OnceKey, run_once
+from steelyard.actions.writes import Write
 from steelyard.api import answers
 from steelyard.api.answers import Answer
 from steelyard.api.errors import error_body
 from steelyard.api.operations import WRITE, answers_of, body_of
 from steelyard.api.parameters import Home
 from steelyard.api.requests import caller_of, context_of, parsed, raw_body
-from steelyard.api.writes import Options, answer_run
-from steelyard.errors import InvalidInput
+from steelyard.api.writes import Options, answer_run, once_key
+from steelyard.errors import InvalidInput, SteelyardError
 from steelyard.records.forms import Form, validate
 from steelyard.records.registry import KINDS
+from steelyard.store.protocol import KeptAnswer, WriteTransaction
 
 router = APIRouter(prefix="/apis/steelyard/v1", tags=["batch"], default_response_class=Response)
 
@@ -81,6 +86,9 @@ async def batch(request: Request, workspace: Home, options: Options) -> Response
     body = await raw_body(request, batch=True)
     asked = validate(BatchRequest, parsed(request, body))
     operations = [_operation(index, operation) for index, operation in enumerate(asked.operations)]
+    key = once_key(request, body)
+    if not asked.atomic and key is not None and not options.dry_run:
+        return await _each_once(request, workspace, operations, key)
     if not asked.atomic:
         results = await one_by_one(context, caller, workspace, operations, dry_run=options.dry_run)
         return _answer(results, request)
@@ -92,6 +100,32 @@ async def batch(request: Request, workspace: Home, options: Options) -> Response
         lambda results: _answer(results, request),
         body,
     )
+
+
+async def _each_once(request: Request, workspace: str, operations: list[Operation], key: OnceKey) -> Answer:
+    """Performs each operation for itself, once for the key; one that failed is tried again when it is repeated."""
+    context, caller = context_of(request), caller_of(request)
+
+    async def begin(tx: WriteTransaction) -> KeptAnswer:
+        return KeptAnswer("", 200, [], "")
+
+    await run_once(context, begin, key, heavy=False)  # whatever comes first under the key decides what it stands for
+    documents = []
+    for index, operation in enumerate(operations):
+        try:
+            write = prepare(context, caller, workspace, operation)
+
+            async def run(tx: WriteTransaction, write: Write = write) -> KeptAnswer:
+                document = _document(Result(await write.run(tx)), request)
+                return KeptAnswer("", 200, [], orjson.dumps(document).decode())
+
+            own = replace(key, scope=f"{key.scope} {index}")
+            kept, _ = await run_once(context, run, own, heavy=write.heavy)
+            documents.append(orjson.loads(kept.body))
+        except SteelyardError as error:
+            documents.append(_document(Result(error=error), request))
+    applied = sum(1 for document in documents if "error" not in document)
+    return answers.json({"applied": applied, "results": documents})
 
 
 def _operation(index: int, form: BatchOperation) -> Operation:

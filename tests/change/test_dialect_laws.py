@@ -125,7 +125,9 @@ def nothing_outside_of_the_mask_changes(make: Make, sort: Sort, data: st.DataObj
 
 
 def _outside(value: Any, keys: list[str]) -> Any:
-    return {key: item for key, item in value.items() if key not in keys} if keys and value else value or None
+    if not keys:
+        return value
+    return {key: item for key, item in (value or {}).items() if key not in keys}
 
 
 def a_mask_alone_clears(make: Make, sort: Sort, data: st.DataObject) -> None:
@@ -165,7 +167,9 @@ def what_is_refused_changes_nothing(make: Make, sort: Sort, data: st.DataObject)
     operations = [{"op": "add", "path": f"/{key}", "value": value} for key, value in body.items()]
     failing = {"op": "test", "path": "/description", "value": "never a description"}
     operations.insert(data.draw(st.integers(0, len(operations))), failing)
-    wrong = data.draw(st.sampled_from([{"descripton": "typo"}, {"description": 5}, {"revision": 99}, {"id": "other"}]))
+    wrong: Body = data.draw(
+        st.sampled_from([{"descripton": "typo"}, {"description": 5}, {"revision": 99}, {"id": "other"}])
+    )
     for said, status in (
         (Said(operations, "json_patch"), 412),
         (Said({**body, **wrong}, "merge"), 422),

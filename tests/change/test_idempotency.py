@@ -12,13 +12,13 @@ from tests.change.records import OWN_WORKSPACES, PROMPTS, SORTS, Sort
 from tests.servers import running
 
 
-def keyed(http: httpx.Client, method: str, path: str, key: str = "k", **sent: Any) -> httpx.Response:
+def keyed(http: httpx.Client, method: str, path: str, /, key: Any = "k", **sent: Any) -> httpx.Response:
     headers = {"Idempotency-Key": key, **sent.pop("headers", {})}
     return http.request(method, path, headers=headers, **sent)
 
 
 def is_repeated(answer: httpx.Response) -> bool:
-    return answer.headers.get("idempotent-replayed") == "true"
+    return str(answer.headers.get("idempotent-replayed")) == "true"
 
 
 def assert_same(again: httpx.Response, first: httpx.Response) -> None:

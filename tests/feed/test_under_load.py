@@ -1,4 +1,4 @@
-"""64 writers, followers that are cut at random, and servers that are stopped and killed: nothing missing, nothing twice."""
+"""64 writers, followers cut at random, servers that are stopped and killed: nothing is missing, nothing comes twice."""
 
 import threading
 import time

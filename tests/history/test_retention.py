@@ -1,6 +1,7 @@
 """How long a history is kept: until the retention time of what is deleted ends, or not at all."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -168,7 +169,8 @@ def test_the_server_purges_by_itself(data_dir: Path) -> None:
     with running(data_dir) as server, httpx.Client(base_url=server.url, timeout=30) as http:
         made(http, models("default"), name="m", description="canary")
         assert http.delete(f"{models('default')}/m").status_code == 204
-    with running(data_dir, "--set", "history.retention_days=0") as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running(data_dir, "--set", "history.retention_days=0"))
         with httpx.Client(base_url=server.url, timeout=30) as http:
             feed = {"headers": {"Accept": "text/event-stream"}, "params": {"after": "0", "kind": "model"}}
             with http.stream("GET", "/apis/steelyard/v1/events", **feed) as stream:  # type: ignore[arg-type]
@@ -177,7 +179,8 @@ def test_the_server_purges_by_itself(data_dir: Path) -> None:
 
 
 def test_without_history_all_else_works(data_dir: Path) -> None:
-    with running(data_dir, "--set", "history.enabled=false") as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running(data_dir, "--set", "history.enabled=false"))
         with httpx.Client(base_url=server.url, timeout=30) as http:
             item = f"{models('default')}/m"
             made(http, projects("default"), name="pro")

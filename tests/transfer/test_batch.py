@@ -192,7 +192,10 @@ def test_a_secret_in_a_batch_is_not_in_its_answer(http: httpx.Client, workspace:
 
 def test_without_atomic_a_key_makes_each_operation_happen_once(http: httpx.Client, workspace: str) -> None:
     path = f"/apis/steelyard/v1/workspaces/{workspace}:batch"
-    body = {"atomic": False, "operations": [op("create", "a", {}), op("update", "late", {"description": "x"})]}
+    body: dict[str, Any] = {
+        "atomic": False,
+        "operations": [op("create", "a", {}), op("update", "late", {"description": "x"})],
+    }
     headers = {"Idempotency-Key": "one"}
     first = http.post(path, json=body, headers=headers).json()
     assert [result["status"] for result in first["results"]] == [201, 404]

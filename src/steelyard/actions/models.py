@@ -8,12 +8,11 @@ from steelyard.actions.records import missing, shown
 from steelyard.actions.references import check_ancestry, require_fileset, require_project, require_target
 from steelyard.actions.writes import Write, Written
 from steelyard.records.conditions import Conditions
-from steelyard.records.diff import same
 from steelyard.records.history import Verb
 from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL, model_kind
 from steelyard.records.names import parse_reference
-from steelyard.records.patch import Said
+from steelyard.records.patch import Said, changed_fields
 from steelyard.records.policy import check_frozen, check_trust
 from steelyard.store.protocol import WriteTransaction
 
@@ -68,7 +67,7 @@ def freeze_model(
 
 async def model_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
     """What a model's fields must keep to beyond their forms: its references, its ancestry, and policy about code."""
-    set_now = {key: value for key, value in fields.items() if not same(value, row.fields.get(key))}
+    set_now = {key: fields[key] for key in changed_fields(row.fields, fields)}
     check_frozen(row.fields, set_now)
     if set_now.get("project"):
         await require_project(tx, row.workspace, set_now["project"])

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from steelyard.api.operations import Described
+from steelyard.api.writes import WRITE_PARAMETERS, options_of
 
 _REFERENCES = "#/components/schemas/{model}"
 
@@ -26,6 +27,11 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     models = {model.__name__: model for model in _models(app)}
     _, definitions = models_json_schema([(model, "validation") for model in models.values()], ref_template=_REFERENCES)
     document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+    for route in app.routes:
+        if isinstance(route, APIRoute) and any(each.call is options_of for each in route.dependant.dependencies):
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["parameters"] = [*operation.get("parameters", ()), *WRITE_PARAMETERS]
     return document
 
 

@@ -1,4 +1,4 @@
-"""Parameters that many operations share."""
+"""Parameters that many operations share. (Coroutine functions: the framework runs plain ones in a thread each.)"""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,17 +8,17 @@ from fastapi import Depends, Path, Query
 from steelyard.errors import InvalidParameters
 
 
-def nowhere() -> str:
+async def nowhere() -> str:
     """The workspace of records that are in none."""
     return ""
 
 
-def not_verbose() -> bool:
+async def not_verbose() -> bool:
     """For kinds without parts that are shown on demand."""
     return False
 
 
-def _home(workspace: Annotated[str, Path(description="The workspace's name.")]) -> str:
+async def _home(workspace: Annotated[str, Path(description="The workspace's name.")]) -> str:
     return workspace
 
 

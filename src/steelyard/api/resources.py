@@ -13,7 +13,7 @@ from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
 
-def _wait_for_roles(
+async def _wait_for_roles(
     wait_role_propagation: Annotated[
         bool, Query(description="For clients of the platform; here a role is in force when the answer is sent.")
     ] = True,

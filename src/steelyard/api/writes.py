@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar
 
 import orjson
-from fastapi import Depends, Header, Query
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,28 +31,59 @@ class WriteOptions:
     dry_run: bool = False
 
 
-def _options(
-    dry_run: Annotated[
-        bool, Query(description="Validate and show what would happen, and what else it would touch; store nothing.")
-    ] = False,
-    reason: Annotated[
-        str | None, Query(max_length=1000, description="Why, for the history; or the header `X-Steelyard-Reason`.")
-    ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            max_length=_KEY_LENGTH,
-            description="The same key with the same request gives the first answer again, for 24 hours.",
-        ),
-    ] = None,
-    if_match: Annotated[str | None, Header(description="Entity tags; another state of the record is 412.")] = None,
-    if_none_match: Annotated[str | None, Header(description="`*`: only if the record is not there.")] = None,
-) -> WriteOptions:
-    # What is not used here stands for the documentation: `reason` and the headers are read where they are needed.
+async def options_of(request: Request) -> WriteOptions:
+    """What the query says of the write. Raises InvalidParameters.
+
+    Read by hand, for writes are many, and the framework's way of reading six parameters costs more than most of them.
+    The document tells of the parameters by `WRITE_PARAMETERS`.
+    """
+    query = request.scope["query_string"]
+    if b"dry_run" not in query:
+        return PLAIN
+    texts = request.query_params.getlist("dry_run")
+    dry_run = _TRUTHS.get(texts[-1].lower()) if texts else False
+    if dry_run is None:
+        raise InvalidParameters.of(("query", "dry_run"), "bool_parsing", "must be true or false")
     return WriteOptions(dry_run)
 
 
-Options = Annotated[WriteOptions, Depends(_options)]
+_TRUTHS = {
+    **dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True),
+    **dict.fromkeys(("false", "0", "no", "off", "f", "n"), False),
+}
+WRITE_PARAMETERS = (
+    {
+        "name": "dry_run",
+        "in": "query",
+        "description": "Validate and show what would happen, and what else it would touch; store nothing.",
+        "schema": {"type": "boolean", "default": False},
+    },
+    {
+        "name": "reason",
+        "in": "query",
+        "description": "Why, for the history; or the header `X-Steelyard-Reason`.",
+        "schema": {"type": "string", "maxLength": 1000},
+    },
+    {
+        "name": "idempotency-key",
+        "in": "header",
+        "description": "The same key with the same request gives the first answer again, for 24 hours.",
+        "schema": {"type": "string", "maxLength": _KEY_LENGTH},
+    },
+    {
+        "name": "if-match",
+        "in": "header",
+        "description": "Entity tags; another state of the record is 412.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "if-none-match",
+        "in": "header",
+        "description": "`*`: only if the record is not there.",
+        "schema": {"type": "string"},
+    },
+)
+Options = Annotated[WriteOptions, Depends(options_of)]
 PLAIN = WriteOptions()
 
 

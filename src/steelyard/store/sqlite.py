@@ -92,8 +92,14 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA mmap_size = 268435456")
+    else:
+        connection.execute("PRAGMA cache_size = -32768")
+        # A page that changes often is written back once for many commits, and fewer commits wait for it.
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
     register_functions(connection)
     return connection
 

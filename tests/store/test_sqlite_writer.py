@@ -14,7 +14,6 @@ from steelyard.errors import AlreadyExists, NotFound, StorageFull, Unavailable
 from steelyard.records.history import Note
 from steelyard.records.kinds import Row
 from steelyard.store.protocol import WriteTransaction
-from steelyard.store.signal import Signal
 from steelyard.store.sqlite_writer import SqliteWriter
 from steelyard.store.statements import load_migrations, load_statements
 
@@ -54,7 +53,7 @@ def connection(tmp_path: Path) -> Breakable:
 @pytest.fixture
 async def writer(connection: Breakable) -> AsyncIterator[SqliteWriter]:
     """A writer, which is closed in the end."""
-    made = SqliteWriter(connection, load_statements(), Signal(), history=True)
+    made = SqliteWriter(connection, load_statements(), lambda: None, history=True)
     yield made
     await asyncio.wait_for(made.close(), 30)
 
@@ -247,7 +246,7 @@ async def test_a_caller_that_gives_up_during_the_commit(
 
 
 async def test_closing_waits_for_what_was_taken(connection: Breakable, tmp_path: Path) -> None:
-    writer = SqliteWriter(connection, load_statements(), Signal(), history=True)
+    writer = SqliteWriter(connection, load_statements(), lambda: None, history=True)
     gate = connection.gates["COMMIT"] = threading.Event()
     names = [f"n{number}" for number in range(5)]
     writes = [asyncio.ensure_future(writer.write(insert(name), heavy=False, dry_run=False)) for name in names]

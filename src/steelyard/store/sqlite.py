@@ -27,8 +27,10 @@ class SqliteStore:
     def __init__(self, path: Path, readers: int, *, history: bool) -> None:
         self.changed = Signal()
         self._statements = load_statements()
-        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements, self.changed, history=history)
-        # Reads of a few records take microseconds: less than the way to a thread and back.
+        self._writer = SqliteWriter(_connect(path, read_only=False), self._statements, self._committed, history=history)
+        # Reads of a few records take microseconds: less than the way to a thread and back. They share a view of the
+        # database until the next commit, because to take a new one for each would cost more than to read.
+        self._near_is_open = False
         self._near = _connect(path, read_only=True)
         self._near_transaction = SqliteReadTransaction(self._near, self._statements)
         self._pool: SimpleQueue[sqlite3.Connection] = SimpleQueue()
@@ -38,7 +40,17 @@ class SqliteStore:
         self._readers = readers
 
     async def read(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
+        if not self._near_is_open:
+            self._near.execute("BEGIN")
+            self._near_is_open = True
         return await action(self._near_transaction)
+
+    def _committed(self) -> None:
+        """Something has been committed: the view that reads share is of the past, and would keep the log from ending."""
+        if self._near_is_open:
+            self._near.execute("ROLLBACK")
+            self._near_is_open = False
+        self.changed.ring()
 
     async def scan(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, action)
@@ -95,7 +107,6 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
-        connection.execute("PRAGMA mmap_size = 268435456")
     else:
         connection.execute("PRAGMA cache_size = -32768")
         # A page that changes often is written back once for many commits, and fewer commits wait for it.

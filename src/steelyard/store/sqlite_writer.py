@@ -17,7 +17,6 @@ from typing import Any, TypeVar, cast
 
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
 from steelyard.store.protocol import WriteTransaction
-from steelyard.store.signal import Signal
 from steelyard.store.sqlite_changes import SqliteWriteTransaction
 
 T = TypeVar("T")
@@ -46,10 +45,10 @@ class SqliteWriter:
     """Runs actions in the order in which they come, each whole or not at all."""
 
     def __init__(
-        self, connection: sqlite3.Connection, statements: Mapping[str, str], changed: Signal, *, history: bool
+        self, connection: sqlite3.Connection, statements: Mapping[str, str], committed: Callable[[], None], *, history: bool
     ) -> None:
         self._connection = connection
-        self._changed = changed
+        self._committed = committed
         self._history = history
         self._statements = statements
         self._jobs: deque[_Job] = deque()
@@ -156,6 +155,9 @@ class SqliteWriter:
             self._connection.execute("ROLLBACK")
 
     def _settle(self, outcomes: list[_Outcome], failure: BaseException | None) -> None:
+        if failure is None:
+            # Before anybody is answered: who reads next must see what has been written.
+            self._committed()
         for outcome in outcomes:
             answer = outcome.job.answer
             if answer.done():
@@ -165,8 +167,6 @@ class SqliteWriter:
                 answer.set_exception(error)
             else:
                 answer.set_result(outcome.value)
-        if failure is None:
-            self._changed.ring()
         self._next_batch()
 
     def _give_up(self, outcomes: list[_Outcome], error: sqlite3.Error) -> None:

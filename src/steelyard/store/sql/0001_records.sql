@@ -18,8 +18,8 @@ CREATE TABLE records (
     CONSTRAINT records_name UNIQUE (kind, workspace, name)
 ) STRICT;
 
+-- There is none by updated_at: it would be written by each change, for the sake of few lists.
 CREATE INDEX records_by_creation ON records (kind, workspace, created_at, id);
-CREATE INDEX records_by_update ON records (kind, workspace, updated_at, id);
 CREATE INDEX records_by_project ON records (workspace, project);
 CREATE INDEX records_by_parent ON records (parent) WHERE parent IS NOT NULL;
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.server import Recipe
@@ -15,15 +15,16 @@ def copy_source(home: Path) -> Path:
     return Path(shutil.copytree(_ROOT / "src", home / "src", ignore=shutil.ignore_patterns("__pycache__")))
 
 
-def steelyard(source: Path) -> Recipe:
-    """Steelyard as anybody would start it: no settings but where to listen and where to keep the data.
+def steelyard(source: Path, settings: Sequence[str] = ()) -> Recipe:
+    """Steelyard as anybody would start it: no settings but where to listen and where to keep the data, and `settings`.
 
     Its code is that of the folder `source`, and what it needs is that of this environment.
     """
 
     def command(port: int, data: Path) -> list[str]:
         program = str(Path(sys.executable).parent / "steelyard")
-        return [program, "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data)]
+        listen = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data)]
+        return [program, "serve", *listen, *(part for setting in settings for part in ("--set", setting))]
 
     return Recipe("steelyard", command, lambda _data, _models: {"PYTHONPATH": str(source)})
 

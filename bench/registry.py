@@ -38,7 +38,7 @@ class Benchmark:
     def __init__(self, options: argparse.Namespace, home: Path) -> None:
         self.missing: list[str] = []
         self._home = home
-        self._steelyard = contestants.steelyard(contestants.copy_source(home))
+        self._steelyard = contestants.steelyard(contestants.copy_source(home), options.set)
         self._quick: bool = options.quick
         self._peer: bool = not options.skip_peer
         self._rounds: int = options.rounds or (2 if options.quick else 5)
@@ -145,6 +145,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--skip-peer", action="store_true", help="without NeMo Platform")
     parser.add_argument("--rounds", type=int, metavar="N", help="how many rounds (5; quick: 2)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as Markdown")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of Steelyard's; may be repeated"
+    )
     parser.add_argument(
         "--only", type=_parts, default=list(_PARTS), metavar="NAME[,NAME]", help=f"of {', '.join(_PARTS)}"
     )

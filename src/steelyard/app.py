@@ -33,7 +33,7 @@ from steelyard.api.hot import HotRoutes
 from steelyard.api.metrics import Metrics
 from steelyard.api.openapi import build_openapi
 from steelyard.api.protocol import SteelyardProtocol
-from steelyard.api.requests import Stopping
+from steelyard.api.requests import Server, Stopping
 from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
 from steelyard.auth.vault import Vault, load_master_key
@@ -73,7 +73,6 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     """The application; its lifespan ends with the store closed. Raises StartupError."""
     transport = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
     deliverer = Deliverer(context, transport, deliveries_of(settings))
-    metrics = Metrics()
     access_log = AccessLog() if settings.log.access else None
 
     @contextlib.asynccontextmanager
@@ -106,15 +105,12 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             Exception: errors.on_unexpected,
         },
     )
-    api.state.settings = settings
-    api.state.context = context
-    api.state.metrics = metrics
-    api.state.stopping = stopping
     routers = [*map(routes_of, RESOURCES), *(part.router for part in (batch, transfer, feed, webhooks, system))]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
-    return Edge(HotRoutes(api), metrics, access_log)
+    server = Server(context, settings.limits, Metrics(), stopping)
+    return Edge(HotRoutes(api), server, access_log)
 
 
 def _once(api: FastAPI) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from steelyard.auth.vault import Sealer
 from steelyard.outbound.policy import OutboundPolicy
@@ -10,8 +11,7 @@ from steelyard.records.policy import Policy
 from steelyard.store.protocol import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who is asking, and why. `name` is None where nobody had to say (a server without authentication)."""
 
     name: str | None = None

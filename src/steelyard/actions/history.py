@@ -241,9 +241,7 @@ async def _take_hold_again(
     await writes.change_fields(tx, context, caller, KINDS[row.kind], row, fields, cause=cause, stored_form=True)
 
 
-def purge(
-    context: Context, caller: Caller, write: Write, workspace: str, name: str, conditions: Conditions
-) -> Write:
+def purge(context: Context, caller: Caller, write: Write, workspace: str, name: str, conditions: Conditions) -> Write:
     """A delete after which nothing is kept, also of a record that is deleted already. It raises what that does."""
 
     async def run(tx: WriteTransaction) -> Written:

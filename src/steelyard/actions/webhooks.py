@@ -50,7 +50,7 @@ def create_webhook(context: Context, caller: Caller, workspace: str, body: Any, 
         written = await write.run(tx)
         return replace(written, once=_once(made)) if made else written
 
-    return replace(write, run=run)
+    return write._replace(run=run)
 
 
 def _once(secret: str) -> Document:

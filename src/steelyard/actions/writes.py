@@ -4,7 +4,7 @@ without the record), and then performed in a transaction: alone, in a batch, or 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.hidden import load_content, seal_secrets, store_contents
@@ -63,8 +63,7 @@ class Written:
         return row
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """A write that is prepared. `heavy` says that it may touch many records."""
 
     kind: Kind

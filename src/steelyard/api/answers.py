@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from steelyard.actions.writes import Written
 from steelyard.records.kinds import Document, Row
@@ -23,6 +24,10 @@ class Answer(Response):
         if status not in _WITHOUT_BODY:
             self.raw_headers.append((b"content-length", b"%d" % len(body)))
         self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def one(row: Row, document: Document, status: int = 200) -> Answer:

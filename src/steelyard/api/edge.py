@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.api.access_log import AccessLog
 from steelyard.api.errors import unexpected_response
-from steelyard.api.metrics import Metrics
+from steelyard.api.requests import HEADERS, SERVER, Server
 
 ROUTE = "steelyard.route"
 REQUEST_ID = "steelyard.request_id"
@@ -22,9 +22,10 @@ _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 class Edge:
     """Wraps the application; pure ASGI, because it runs for every request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog | None) -> None:
+    def __init__(self, app: ASGIApp, server: Server, access_log: AccessLog | None) -> None:
         self._app = app
-        self._metrics = metrics
+        self._server = server
+        self._metrics = server.metrics
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,14 +33,14 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        request_id = trace_id = b""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-                request_id = value
-            elif name == b"traceparent" and (found := _TRACE.fullmatch(value)):
-                trace_id = found[1]
-        request_id = request_id or _new_request_id()
+        scope[SERVER] = self._server
+        headers = scope[HEADERS] = headers_of(scope)
+        request_id = headers.get(b"x-request-id", b"")
+        if not request_id or not _REQUEST_ID.fullmatch(request_id):
+            request_id = _new_request_id()
         scope[REQUEST_ID] = request_id.decode("latin-1")
+        found = _TRACE.fullmatch(headers.get(b"traceparent", b""))
+        trace_id = found[1] if found else b"0"
         status, complete = 0, False
 
         async def answer(message: Message) -> None:
@@ -48,7 +49,7 @@ class Edge:
                 status = message["status"]
                 headers = list(message["headers"])
                 headers.append((b"x-request-id", request_id))
-                headers.append((b"x-trace-id", trace_id or b"0"))
+                headers.append((b"x-trace-id", trace_id))
                 message["headers"] = headers
             else:
                 complete = not message.get("more_body", False)
@@ -67,6 +68,16 @@ class Edge:
             self._metrics.count(scope["method"], route_of(scope), status, seconds)
             if self._access_log is not None:
                 self._access_log.write(scope, status, seconds)
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by name in lower case; several of one name are joined by commas (RFC 9110, 5.3)."""
+    pairs = scope["headers"]
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        for name in headers:
+            headers[name] = b", ".join(value for key, value in pairs if key == name)
+    return headers
 
 
 def _new_request_id() -> bytes:

@@ -12,7 +12,7 @@ from steelyard.actions.context import Context
 from steelyard.actions.feed import EventFilter, last_event, read_events
 from steelyard.api import answers
 from steelyard.api.operations import LIST, answers_of
-from steelyard.api.requests import Stopping, context_of, header
+from steelyard.api.requests import Stopping, context_of, header, server_of
 from steelyard.errors import InvalidParameters
 from steelyard.records.forms import Shown
 from steelyard.records.registry import KINDS
@@ -74,7 +74,9 @@ async def list_events(
     if streaming:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(
-            _stream(context, request.app.state.stopping, start, wanted), media_type="text/event-stream", headers=headers
+            _stream(context, server_of(request).stopping, start, wanted),
+            media_type="text/event-stream",
+            headers=headers,
         )
     page = await read_events(context, start, limit, wanted)
     return answers.json({"data": page.events, "next_cursor": str(page.last)})

@@ -1,11 +1,12 @@
 """What a request says: its JSON body, its conditions, who sends it, and the server's context."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from starlette.requests import ClientDisconnect, Request
 
 from steelyard.actions.context import Caller, Context
+from steelyard.api.metrics import Metrics
 from steelyard.errors import InvalidParameters, TooLarge, UnsupportedMediaType
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
 from steelyard.records.patch import Said
@@ -19,6 +20,22 @@ _DIALECTS: Mapping[bytes, Literal["merge", "json_patch"]] = {
 }
 _REASON_LENGTH = 1000
 
+HEADERS = "steelyard.headers"
+"""Where the outermost layer leaves the headers of a request, by name."""
+
+
+SERVER = "steelyard.server"
+"""Where the outermost layer leaves what is the same for all requests."""
+
+
+class Server(NamedTuple):
+    """What is the same for all requests."""
+
+    context: Context
+    limits: LimitSettings
+    metrics: Metrics
+    stopping: "Stopping"
+
 
 class Stopping:
     """Whether the server has been asked to stop: answers without an end look here."""
@@ -28,13 +45,23 @@ class Stopping:
 
 def context_of(request: Request) -> Context:
     """The server's context."""
-    return cast("Context", request.app.state.context)
+    return cast("Context", request.scope[SERVER].context)
+
+
+def limits_of(request: Request) -> LimitSettings:
+    """How large and how deep bodies may be."""
+    return cast("LimitSettings", request.scope[SERVER].limits)
+
+
+def server_of(request: Request) -> Server:
+    """What is the same for all requests."""
+    return cast("Server", request.scope[SERVER])
 
 
 def header(request: Request, name: bytes) -> bytes | None:
-    """The value of the header `name` (lower case), or None. Several are joined by commas (RFC 9110, 5.3)."""
-    values = [value for key, value in request.scope["headers"] if key == name]
-    return b", ".join(values) if values else None
+    """The value of the header `name` (lower case), or None."""
+    value: bytes | None = request.scope[HEADERS].get(name)
+    return value
 
 
 def caller_of(request: Request) -> Caller:
@@ -65,7 +92,7 @@ def _text(value: bytes | None) -> str | None:
 
 async def raw_body(request: Request, *, batch: bool = False) -> bytes:
     """The body of a write, or of a batch of them, as it came. Raises UnsupportedMediaType, TooLarge."""
-    limits = cast("LimitSettings", request.app.state.settings.limits)
+    limits = limits_of(request)
     kind = header(request, b"content-type") or b""
     if kind != b"application/json":
         _check_media_type(kind.decode("latin-1"))
@@ -78,7 +105,7 @@ async def raw_body(request: Request, *, batch: bool = False) -> bytes:
 
 def parsed(request: Request, body: bytes) -> Any:
     """The body as strict JSON. Raises BrokenJson."""
-    return decode(body, max_depth=request.app.state.settings.limits.json_depth)
+    return decode(body, max_depth=limits_of(request).json_depth)
 
 
 def said(request: Request, body: bytes, mask: str | None = None) -> Said:

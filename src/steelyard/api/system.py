@@ -9,7 +9,7 @@ from starlette.responses import Response
 from steelyard import __version__
 from steelyard.api import answers
 from steelyard.api.operations import answer_of, answers_of
-from steelyard.api.requests import context_of
+from steelyard.api.requests import context_of, server_of
 from steelyard.records.forms import Shown
 
 router = APIRouter(tags=["system"], default_response_class=Response)
@@ -110,4 +110,4 @@ async def cluster_info() -> Response:
 @router.get("/metrics", responses={200: {"content": {"text/plain": {}}, "description": "Prometheus metrics."}})
 async def metrics(request: Request) -> Response:
     """The server's metrics, for Prometheus."""
-    return Response(request.app.state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(server_of(request).metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -13,7 +13,7 @@ from steelyard.actions.transfer import MOST_LINES, export_workspace, prepare_imp
 from steelyard.api import answers
 from steelyard.api.operations import READ, WRITE, answers_of
 from steelyard.api.parameters import Home
-from steelyard.api.requests import caller_of, context_of, header, read_body
+from steelyard.api.requests import caller_of, context_of, header, limits_of, read_body
 from steelyard.api.writes import Options, answer_run
 from steelyard.errors import BrokenJson, TooLarge, UnsupportedMediaType
 from steelyard.records.forms import Shown
@@ -83,7 +83,7 @@ async def import_(
     kind = (header(request, b"content-type") or b"").split(b";", 1)[0].decode("latin-1").strip().lower()
     if kind not in _TAKEN:
         raise UnsupportedMediaType(f"the body must be {_NDJSON}: one JSON object a line")
-    limits = request.app.state.settings.limits
+    limits = limits_of(request)
     body = await read_body(request, limits.import_body_bytes, "limits.import_body_bytes")
     lines = body.splitlines()
     if len(lines) > MOST_LINES:

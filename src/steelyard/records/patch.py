@@ -10,7 +10,7 @@ back hidden.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from steelyard.errors import Fault, InvalidInput, InvalidParameters
 from steelyard.records.dialects import Transform, json_patch, masked, merge_patch
@@ -39,8 +39,7 @@ class DocumentChange:
     transform: Transform
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What a caller sent to change a record, and in which dialect."""
 
     body: Any

@@ -46,7 +46,7 @@ class SqliteStore:
         return await action(self._near_transaction)
 
     def _committed(self) -> None:
-        """Something has been committed: the view that reads share is of the past, and would keep the log from ending."""
+        """Something has been committed: the view that reads share is of the past, and keeps the log long."""
         if self._near_is_open:
             self._near.execute("ROLLBACK")
             self._near_is_open = False

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
 from steelyard.store.protocol import WriteTransaction
@@ -26,8 +26,7 @@ Action = Callable[[WriteTransaction], Awaitable[Any]]
 _BATCH_TIME = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     action: Action
     heavy: bool
     dry_run: bool
@@ -45,7 +44,12 @@ class SqliteWriter:
     """Runs actions in the order in which they come, each whole or not at all."""
 
     def __init__(
-        self, connection: sqlite3.Connection, statements: Mapping[str, str], committed: Callable[[], None], *, history: bool
+        self,
+        connection: sqlite3.Connection,
+        statements: Mapping[str, str],
+        committed: Callable[[], None],
+        *,
+        history: bool,
     ) -> None:
         self._connection = connection
         self._committed = committed

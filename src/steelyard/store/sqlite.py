@@ -110,7 +110,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     else:
         connection.execute("PRAGMA cache_size = -32768")
         # A page that changes often is written back once for many commits, and fewer commits wait for it.
-        connection.execute("PRAGMA wal_autocheckpoint = 8000")
+        connection.execute("PRAGMA wal_autocheckpoint = 3000")
     register_functions(connection)
     return connection
 

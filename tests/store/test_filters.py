@@ -263,7 +263,6 @@ def test_children_of_another_kind_are_not_asked(database: sqlite3.Connection) ->
         ('name IN ["a","b"]', "(kind=? AND workspace=? AND name=?)"),
         ('name>"a" -prompt:true', "(kind=? AND workspace=? AND name>?)"),
         ('created_at>="2026-01-01" created_at<"2026-02-01"', "created_at>? AND created_at<?)"),
-        ('updated_at>="2026-01-01"', "(kind=? AND workspace=? AND updated_at>?)"),
     ],
 )
 def test_columns_are_found_by_their_indexes(database: sqlite3.Connection, text: str, index: str) -> None:

@@ -4,15 +4,21 @@
     ├── InvalidInput                   invalid_input         422   fields that are wrong, each named
     │   ├── BrokenJson                 broken_json           422   the body is not the JSON that we take
     │   └── InvalidParameters          invalid_parameters    422   path, query or header values that are wrong
+    ├── BadCheckpoint                  bad_checkpoint        422   files of a model that are not what they claim to be
+    ├── BadPath                        bad_path              400   a path that no file of a fileset can have
+    ├── DigestMismatch                 digest_mismatch       422   bytes that are not those that were announced
     ├── BadFilter                      bad_filter            400   a filter that cannot be understood
     ├── BadCursor                      bad_cursor            400   a cursor that we did not make, or for another list
     ├── BadReference                   bad_reference         400   a reference to something that must exist and does not
     ├── Forbidden                      forbidden             403   policy says no
     │   └── OutboundRefused            outbound_refused      403   the server may not send requests to that address
     ├── NotFound                       not_found             404
+    ├── Gone                           gone                  410   what was there and is kept no longer
     ├── MethodNotAllowed               method_not_allowed    405
     ├── Conflict                       conflict              409
     │   ├── AlreadyExists              already_exists        409
+    │   ├── MissingBytes               missing_bytes         409   a digest whose bytes were not sent yet
+    │   ├── UploadConflict             upload_conflict       409   an upload that is elsewhere than the caller thinks
     │   ├── Protected                  protected             409   a built-in record
     │   ├── Pinned                     pinned                409   a write through an alias of a past revision
     │   ├── Frozen                     frozen                409   a frozen model's spec, fileset or trust
@@ -22,7 +28,9 @@
     ├── UnsupportedMediaType           unsupported_media_type 415
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
     ├── OutboundFailed                 outbound_failed       502   another server did not answer as one does
+    ├── CorruptBytes                   corrupt_bytes         500   kept bytes that are no longer what their digest says
     ├── Unavailable                    unavailable           503   stopping, or the database does not answer
+    ├── NotInspected                   not_inspected         503   files that are changed faster than they can be read
     ├── UnreadableSecret               unreadable_secret     500   sealed with another master key, or damaged
     └── StartupError                   startup_error         -     the server cannot start; the message says why
 
@@ -88,6 +96,21 @@ class InvalidParameters(InvalidInput):
     code = "invalid_parameters"
 
 
+class BadCheckpoint(SteelyardError):
+    code = "bad_checkpoint"
+    status = 422
+
+
+class BadPath(SteelyardError):
+    code = "bad_path"
+    status = 400
+
+
+class DigestMismatch(SteelyardError):
+    code = "digest_mismatch"
+    status = 422
+
+
 class BadFilter(SteelyardError):
     code = "bad_filter"
     status = 400
@@ -117,6 +140,11 @@ class NotFound(SteelyardError):
     status = 404
 
 
+class Gone(SteelyardError):
+    code = "gone"
+    status = 410
+
+
 class MethodNotAllowed(SteelyardError):
     code = "method_not_allowed"
     status = 405
@@ -129,6 +157,14 @@ class Conflict(SteelyardError):
 
 class AlreadyExists(Conflict):
     code = "already_exists"
+
+
+class MissingBytes(Conflict):
+    code = "missing_bytes"
+
+
+class UploadConflict(Conflict):
+    code = "upload_conflict"
 
 
 class Protected(Conflict):
@@ -167,9 +203,27 @@ class OutboundFailed(SteelyardError):
     status = 502
 
 
+class CorruptBytes(SteelyardError):
+    """Bytes that are never served; `steelyard fsck` names them."""
+
+    code = "corrupt_bytes"
+    status = 500
+
+
 class Unavailable(SteelyardError):
     code = "unavailable"
     status = 503
+
+
+class NotInspected(SteelyardError):
+    """A write needs what has not been read in `fileset` yet: it is read, and the write done again."""
+
+    code = "not_inspected"
+    status = 503
+
+    def __init__(self, fileset: Any) -> None:
+        super().__init__("the files are changed faster than they can be read; try again")
+        self.fileset = fileset
 
 
 class StorageFull(SteelyardError):

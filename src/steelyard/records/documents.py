@@ -1,6 +1,6 @@
 """How a stored record is shown: stamps and fields in one object, hidden parts hidden."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from steelyard.records.dialects import MASK
@@ -12,7 +12,6 @@ def visible(
     row: Row,
     *,
     contents: Mapping[str, Any] | None = None,
-    adapters: Sequence[Document] = (),
 ) -> Document:
     """The record as it is answered: secrets never, large values only where `contents` has them (by digest)."""
     document: Document = {"id": row.id, "name": row.name}
@@ -31,8 +30,6 @@ def visible(
         _hide_secret(document, path)
     for path in kind.contents:
         _fill_content(document, path, contents)
-    if "adapters" in kind.read_only:
-        document["adapters"] = list(adapters)
     return document
 
 
@@ -50,9 +47,9 @@ def _fill_content(document: Document, path: str, contents: Mapping[str, Any] | N
         document[parent] = {**holder, child: contents.get(holder[child]["sha256"]) if contents else None}
 
 
-def whole(kind: Kind, row: Row, *, contents: Mapping[str, Any], adapters: Sequence[Document] = ()) -> Document:
+def whole(kind: Kind, row: Row, *, contents: Mapping[str, Any]) -> Document:
     """The record as changes of whole documents see it: with its large values, and a mask for a secret that is kept."""
-    document = visible(kind, row, contents=contents, adapters=adapters)
+    document = visible(kind, row, contents=contents)
     for path in kind.secrets:
         parent, child = split_path(path)
         holder = document.get(parent)

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 from steelyard.records.kinds import Fields
 
-Verb = Literal["create", "update", "revert", "delete", "undelete", "purge", "freeze", "unfreeze"]
+Verb = Literal["create", "update", "revert", "delete", "undelete", "purge", "freeze", "unfreeze", "inspect", "distrust"]
 
 
 class Note(NamedTuple):

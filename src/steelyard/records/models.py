@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from steelyard.records.adapters import AdapterSummary
 from steelyard.records.filters.fields import FilterField, FilterFields
 from steelyard.records.forms import Description, Form, JsonObject, Shown
 from steelyard.records.inference import ApiEndpoint, BackendFormat, PromptData
@@ -55,26 +56,31 @@ class UpdateModelEntityRequest(ModelFields):
     trust_remote_code: bool | None = None  # type: ignore[assignment]
 
 
-class Lora(Shown):
-    """The rank of a low-rank adapter, and its scaling."""
+class SpecOrigin(Shown):
+    """Where a model's spec comes from: `by_hand` are the fields in which a user's value stands instead of the one that
+    was read from the files; `content` names what was read (see the model's inspection).
+    """
 
-    rank: int
-    alpha: int | None = None
-
-
-class AdapterSummary(Shown):
-    """An adapter as it stands in its model."""
-
-    name: str
-    workspace: str
     fileset: str
-    finetuning_type: FinetuningType
-    description: Description | None = None
-    enabled: bool = True
-    model: str | None = None
-    lora_config: Lora | None = None
-    created_at: str = Field("", json_schema_extra={"format": "date-time"})
-    updated_at: str = Field("", json_schema_extra={"format": "date-time"})
+    commit: str
+    content: str
+    complete: bool
+    by_hand: list[str] = []
+
+
+class TrustDecision(Shown):
+    """Why a model's code is trusted: who decided it, when, by which rule, and of which bytes.
+
+    `files` are the sha256 of the code files that were there: when one changes, the trust is gone.
+    """
+
+    rule: str
+    decided_by: str | None = None
+    decided_at: str = Field("", json_schema_extra={"format": "date-time"})
+    reason: str | None = None
+    fileset: str | None = None
+    commit: str | None = None
+    files: dict[str, str] = {}
 
 
 class ModelEntity(Stamped, ModelFields):
@@ -83,6 +89,8 @@ class ModelEntity(Stamped, ModelFields):
     name: OpenName
     workspace: OpenName
     adapters: list[AdapterSummary] | None = []
+    spec_origin: SpecOrigin | None = None
+    trust_decision: TrustDecision | None = None
     custom_fields: JsonObject = {}
     model_providers: list[str] = []
     tags: dict[str, str] = {}
@@ -144,15 +152,25 @@ MODEL = Kind(
     create=CreateModelEntityRequest,
     update=UpdateModelEntityRequest,
     answer=ModelEntity,
-    order=(*ModelFields.model_fields, "frozen"),
-    defaults={"trust_remote_code": False, "custom_fields": {}, "model_providers": [], "tags": {}, "frozen": False},
+    order=(*ModelFields.model_fields, "adapters", "spec_origin", "trust_decision", "frozen"),
+    defaults={
+        "trust_remote_code": False,
+        "custom_fields": {},
+        "model_providers": [],
+        "tags": {},
+        "adapters": [],
+        "frozen": False,
+    },
     null_clears=frozenset({"backend_format"}),
     never_null=frozenset({"trust_remote_code"}),
     empty_clears=frozenset({"base_model", "project"}),
-    read_only=("id", "name", "workspace", "created_at", "updated_at", "revision", "adapters", "frozen"),
+    read_only=(
+        *("id", "name", "workspace", "created_at", "updated_at", "revision"),
+        *("adapters", "spec_origin", "trust_decision", "frozen"),
+    ),
     secrets=("api_endpoint.api_key",),
     contents=("spec.linear_layers",),
-    structs=frozenset({"spec", "api_endpoint"}),
+    structs=frozenset({"spec", "api_endpoint", "spec_origin", "trust_decision"}),
     canonical=canonical_model,
     links=model_links,
     link_fields=frozenset({"project", "fileset", "base_model", "model_providers"}),

@@ -165,4 +165,4 @@ def changed_fields(old: Fields, new: Fields) -> list[str]:
 
 def _dump(form: Form) -> dict[str, Any]:
     """The fields that a caller has set, each in full."""
-    return form.model_dump(mode="json", include=set(form.model_fields_set))
+    return form.model_dump(mode="json", by_alias=True, include=set(form.model_fields_set))

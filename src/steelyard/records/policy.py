@@ -16,6 +16,8 @@ class Policy:
     strict_references: bool = False
     protect_references: bool = False
     allow_trust_remote_code: bool = True
+    hf_allow_list: tuple[str, ...] = ()
+    ngc_allow_list: tuple[str, ...] = ()
     allow_tool_call_plugin: bool = False
     max_record_bytes: int = 1_048_576
     max_depth: int = 64

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from steelyard.records.adapters import ADAPTER
 from steelyard.records.aliases import ALIAS
+from steelyard.records.filesets import FILESET
 from steelyard.records.kinds import Kind
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
@@ -11,5 +13,5 @@ from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (WORKSPACE, PROJECT, MODEL, PROMPT, ALIAS, WEBHOOK)}
+    {kind.name: kind for kind in (WORKSPACE, PROJECT, FILESET, MODEL, ADAPTER, PROMPT, ALIAS, WEBHOOK)}
 )

@@ -6,7 +6,7 @@ from steelyard.records.kinds import Document, Kind, Row, split_path
 from steelyard.records.names import parse_reference
 
 EXPORT_VERSION = 1
-ORDER = ("workspace", "project", "prompt", "model", "alias")
+ORDER = ("workspace", "project", "prompt", "fileset", "model", "alias")
 """The order of kinds in an export: what is referred to, and must be there, comes first."""
 
 

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
+from steelyard.records.blobs import Blob, StoredInspection
 from steelyard.records.deliveries import Delivery, Follower, WebhookState
+from steelyard.records.filesets import Commit, FileChange, FileEntry
 from steelyard.records.filters.ast import Filter
 from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
@@ -136,6 +138,41 @@ class ReadTransaction(Protocol):
     async def waiting_deliveries(self, limit: int) -> list[Delivery]:
         """Up to `limit` deliveries that were asked for by hand and not tried yet, the oldest first."""
 
+    async def head_commit(self, fileset_id: str) -> Commit | None:
+        """The last commit of a fileset."""
+
+    async def commit_of_id(self, fileset_id: str, id: str) -> Commit | None:
+        """The commit of that id."""
+
+    async def commits(self, fileset_id: str, newest: int, limit: int) -> list[Commit]:
+        """Up to `limit` commits of a fileset, from number `newest` down."""
+
+    async def file_at(self, fileset_id: str, number: int, path: str) -> FileEntry | None:
+        """The file of that path at the commit of that number."""
+
+    async def files_at(
+        self, fileset_id: str, number: int, *, after: str = "", prefix: str = "", limit: int
+    ) -> list[FileEntry]:
+        """Up to `limit` files at the commit of that number, by path, those after the path `after` with that prefix."""
+
+    async def blob(self, digest: str) -> Blob | None:
+        """What is known of the bytes of that digest."""
+
+    async def blobs_from(self, after: str, limit: int) -> list[Blob]:
+        """Up to `limit` blobs whose digests follow `after`."""
+
+    async def blob_users(self, digest: str, limit: int) -> list[tuple[Reference, str]]:
+        """Up to `limit` filesets, each with a path, that name those bytes at any commit."""
+
+    async def workspace_has(self, workspace: str, digest: str, since: str) -> bool:
+        """Whether a workspace has sent those bytes since a time, or one of its filesets names them at any commit."""
+
+    async def garbage(self, limit: int) -> list[str]:
+        """Up to `limit` digests of bytes that are being swept."""
+
+    async def inspection(self, content: str) -> StoredInspection | None:
+        """What was read in a content."""
+
 
 class WriteTransaction(ReadTransaction, Protocol):
     """A view that can be changed; all its changes are stored together, or none. A change leaves a revision."""
@@ -180,6 +217,48 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def forget_deliveries(self, webhook_id: str, keep: int) -> None:
         """Removes all but the newest deliveries of a webhook, except those that are not settled."""
+
+    async def put_commit(self, commit: Commit) -> None:
+        """Stores a commit; its number follows that of the last one."""
+
+    async def set_commit_content(self, fileset_id: str, number: int, content: str) -> None:
+        """Stores the digest of all that a commit holds."""
+
+    async def change_file(self, fileset_id: str, number: int, change: FileChange, at: str) -> None:
+        """Makes a change of a file a part of the commit of that number."""
+
+    async def set_file_digest(self, fileset_id: str, entry: FileEntry, digest: str, size: int) -> None:
+        """Stores which bytes a file of a source turned out to have."""
+
+    async def forget_files(self, fileset_id: str) -> None:
+        """Removes all that is known of the files of a fileset which is purged."""
+
+    async def forget_replaced_files(self, before: str, limit: int) -> int:
+        """Removes up to `limit` files that were replaced or removed before a time, and answers how many."""
+
+    async def put_blob(self, blob: Blob) -> None:
+        """Stores that there are, or will be, such bytes; those that are live stay so."""
+
+    async def touch_blob(self, digest: str, at: str) -> None:
+        """Notes that somebody means to name those bytes."""
+
+    async def claim_blob(self, digest: str, workspace: str, at: str) -> None:
+        """Notes that a workspace has sent those bytes."""
+
+    async def mark_garbage(self, before: str, limit: int) -> int:
+        """Marks up to `limit` blobs that nothing names, claims or has asked for since a time; answers how many."""
+
+    async def forget_blob(self, digest: str) -> None:
+        """Forgets bytes that have been swept."""
+
+    async def forget_claims(self, before: str) -> None:
+        """Forgets the claims of before a time."""
+
+    async def put_inspection(self, content: str, inspection: StoredInspection) -> None:
+        """Stores what was read in a content."""
+
+    async def forget_inspections(self, before: str) -> None:
+        """Removes what was read before a time in contents that no commit has any more."""
 
 
 class Store(Protocol):

@@ -10,33 +10,49 @@ from steelyard.errors import AlreadyExists
 from steelyard.records.history import DeletedRow, Note
 from steelyard.records.kinds import Link, Row
 from steelyard.store.protocol import KeptAnswer
+from steelyard.store.sqlite_files import FileChanges
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_webhooks import WebhookChanges
 
 
-class SqliteWriteTransaction(WebhookChanges, SqliteReadTransaction):
+class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction):
     """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
 
-    A savepoint is set before an action's first change, so that an action that fails later takes nothing of the others
-    with it.
+    With `savepoint` one is set before the action's first change, so that its changes can be taken back without those of
+    the others. It costs as much as the changes themselves: SQLite copies each page that they touch.
     """
 
-    def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str], *, history: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, statements: Mapping[str, str], *, history: bool, savepoint: bool
+    ) -> None:
         super().__init__(connection, statements)
         self.wrote = False
+        """Whether anything has been changed."""
         self._history = history
+        self._savepoint = savepoint
+        self._marked = False
+
+    def end(self, *, keep: bool) -> None:
+        """Keeps the action's changes for the commit, or takes them back; without a savepoint they can only be kept."""
+        # A full disk may have ended the whole transaction, and the savepoint with it.
+        if self._marked and self._connection.in_transaction:
+            if not keep:
+                self._connection.execute("ROLLBACK TO action")
+            self._connection.execute("RELEASE action")
 
     def _change(self, statement: str, values: Sequence[Any]) -> int:
-        if not self.wrote:
+        if self._savepoint and not self._marked:
             self._connection.execute("SAVEPOINT action")
-            self.wrote = True
-        return self._connection.execute(self._sql[statement], values).rowcount
+            self._marked = True
+        number = self._connection.execute(self._sql[statement], values).rowcount
+        self.wrote = self.wrote or number != 0
+        return number
 
     async def insert(self, row: Row, links: Sequence[Link], note: Note) -> None:
         fields = orjson.dumps(row.fields).decode()
         stamps = (row.id, row.kind, row.workspace, row.name, row.parent, row.revision)
         times = (row.created_at, row.updated_at, row.created_by, row.updated_by)
-        if not self._change("insert", (*stamps, *times, fields)):
+        if not self._change("insert", (*stamps, *times, fields, row.fields.get("project"))):
             place = f" in the workspace {row.workspace!r}" if row.workspace else ""
             raise AlreadyExists(f"A {row.kind} named {row.name!r} exists already{place}")
         self._link(row, links)
@@ -45,6 +61,8 @@ class SqliteWriteTransaction(WebhookChanges, SqliteReadTransaction):
     async def update(self, row: Row, links: Sequence[Link] | None, note: Note, changed: Sequence[str]) -> None:
         fields = orjson.dumps(row.fields).decode()
         self._change("update", (row.revision, row.updated_at, row.updated_by, fields, row.id))
+        if "project" in changed:
+            self._change("set_project", (row.fields["project"], row.id))
         if links is not None:
             self._change("unlink", (row.id,))
             self._link(row, links)
@@ -76,6 +94,8 @@ class SqliteWriteTransaction(WebhookChanges, SqliteReadTransaction):
         )
         self._change("forget_revisions", (row.id,))
         self._change("forget_deleted", (row.id,))
+        if row.kind == "fileset":
+            await self.forget_files(row.id)
 
     async def put_content(self, digest: str, body: bytes) -> None:
         self._change("put_content", (digest, body.decode()))

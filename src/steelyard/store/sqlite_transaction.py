@@ -11,6 +11,7 @@ from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
 from steelyard.store.protocol import KeptAnswer, Query
+from steelyard.store.sqlite_files import FileReads
 from steelyard.store.sqlite_webhooks import WebhookReads
 
 _COLUMNS = (
@@ -19,7 +20,7 @@ _COLUMNS = (
 )
 
 
-class SqliteReadTransaction(WebhookReads):
+class SqliteReadTransaction(FileReads, WebhookReads):
     """Reads on a connection; what it sees is consistent if the connection is within BEGIN and COMMIT."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str]) -> None:

@@ -40,6 +40,20 @@ class _Outcome:
     error: BaseException | None = None
 
 
+# Whatever it is belongs to the action that raised it: its caller hears of it, the others of the batch do not.
+_FAULTS = (
+    SteelyardError,
+    sqlite3.Error,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+)
+
+
 class SqliteWriter:
     """Runs actions in the order in which they come, each whole or not at all."""
 
@@ -104,48 +118,44 @@ class SqliteWriter:
     def _run_whole(self, job: _Job, outcomes: list[_Outcome]) -> None:
         outcomes.append(_Outcome(job))
         self._connection.execute("BEGIN IMMEDIATE")
-        outcomes[0] = self._run(job)
+        self._run(outcomes[0], savepoint=True)
         self._commit()
 
-    def _run_batch(self, outcomes: list[_Outcome]) -> None:
+    def _run_batch(self, outcomes: list[_Outcome], *, savepoints: bool = False) -> None:
+        """Runs what waits, up to a commit. It hopes that no action fails after it has changed something; if one does,
+        everything is taken back and done again, with a savepoint for each.
+        """
         self._connection.execute("BEGIN IMMEDIATE")
         until = perf_counter() + _BATCH_TIME
         while self._jobs and not self._jobs[0].heavy and perf_counter() < until:
             job = self._jobs.popleft()
             if job.answer.cancelled():
                 continue
-            outcomes.append(_Outcome(job))
-            outcomes[-1] = self._run(job)
+            outcome = _Outcome(job)
+            outcomes.append(outcome)
+            kept = self._run(outcome, savepoint=savepoints or job.dry_run)
             if not self._connection.in_transaction:
                 return  # a full disk ends the whole transaction: the commit will fail, and all are told
+            if not kept:
+                self._connection.execute("ROLLBACK")
+                self._jobs.extendleft(outcome.job for outcome in reversed(outcomes))
+                outcomes.clear()
+                self._run_batch(outcomes, savepoints=True)
+                return
 
-    def _run(self, job: _Job) -> _Outcome:
-        transaction = SqliteWriteTransaction(self._connection, self._statements, history=self._history)
+    def _run(self, outcome: _Outcome, *, savepoint: bool) -> bool:
+        """Whether the transaction holds what it should: all changes of the action, or none if it failed."""
+        transaction = SqliteWriteTransaction(
+            self._connection, self._statements, history=self._history, savepoint=savepoint
+        )
         try:
-            value = finish(job.action(transaction))
-        except (
-            SteelyardError,
-            sqlite3.Error,
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            AssertionError,
-            RuntimeError,
-        ) as error:
-            # Whatever it is belongs to this action alone: its caller hears of it, the others of the batch do not.
-            self._end(transaction, keep=False)
-            return _Outcome(job, error=_named(error))
-        self._end(transaction, keep=not job.dry_run)
-        return _Outcome(job, value)
-
-    def _end(self, transaction: SqliteWriteTransaction, *, keep: bool) -> None:
-        """Keeps an action's changes for the commit, or takes them back."""
-        if transaction.wrote and self._connection.in_transaction:
-            if not keep:
-                self._connection.execute("ROLLBACK TO action")
-            self._connection.execute("RELEASE action")
+            outcome.value = finish(outcome.job.action(transaction))
+        except _FAULTS as error:
+            outcome.error = _named(error)
+            transaction.end(keep=False)
+            return savepoint or not transaction.wrote
+        transaction.end(keep=not outcome.job.dry_run)
+        return True
 
     def _commit(self) -> None:
         try:

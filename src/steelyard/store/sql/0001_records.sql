@@ -14,10 +14,11 @@ CREATE TABLE records (
     created_by TEXT,
     updated_by TEXT,
     fields     TEXT NOT NULL,
-    project    TEXT GENERATED ALWAYS AS (json_extract(fields, '$.project')) VIRTUAL,
+    project    TEXT,                     -- as in `fields`, for the index
     CONSTRAINT records_name UNIQUE (kind, workspace, name)
 ) STRICT;
 
+-- (A generated column would do for the project, and have its index written by every change of any field.)
 -- There is none by updated_at: it would be written by each change, for the sake of few lists.
 CREATE INDEX records_by_creation ON records (kind, workspace, created_at, id);
 CREATE INDEX records_by_project ON records (workspace, project);

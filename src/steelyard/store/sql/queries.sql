@@ -6,12 +6,17 @@ FROM records WHERE kind = ? AND workspace = ? AND name = ?;
 SELECT 1 FROM records WHERE kind = ? AND workspace = ? AND name = ?;
 
 -- name: insert
-INSERT INTO records (id, kind, workspace, name, parent, revision, created_at, updated_at, created_by, updated_by, fields)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO records (id, kind, workspace, name, parent, revision, created_at, updated_at, created_by, updated_by, fields,
+                     project)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, workspace, name) DO NOTHING;
 
 -- name: update
 UPDATE records SET revision = ?, updated_at = ?, updated_by = ?, fields = ? WHERE id = ?;
+
+-- name: set_project
+-- Apart from the update: SQLite writes an index again whenever its columns are named, whatever they are set to.
+UPDATE records SET project = ? WHERE id = ?;
 
 -- name: delete
 DELETE FROM records WHERE id = ?;

@@ -1,0 +1,44 @@
+"""Whose code may run: what counts as code in a checkpoint, and which rule lets it be trusted. Pure functions."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from steelyard.records.policy import Policy
+
+_CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
+BY_CALLER = "caller"
+"""The rule of a server where the caller may decide it."""
+
+
+def is_code(path: str) -> bool:
+    """Whether a file is one that an engine would run, or load into itself, when it trusts the model's code."""
+    return path.lower().endswith(_CODE)
+
+
+def code_files(files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The code files among paths and what identifies their contents."""
+    return {path: content for path, content in sorted(files) if is_code(path)}
+
+
+def rule_for(policy: Policy, storage: Mapping[str, Any] | None) -> str:
+    """The rule by which trust may be given to what comes from `storage` (None: to a model without a fileset)."""
+    if storage and storage["type"] == "huggingface" and (entry := _listed(policy.hf_allow_list, storage["repo_id"])):
+        return f"allow list huggingface: {entry}"
+    if storage and storage["type"] == "ngc":
+        target = "/".join(part for part in (storage["org"], storage["team"], storage["target"]) if part)
+        if entry := _listed(policy.ngc_allow_list, target):
+            return f"allow list ngc: {entry}"
+    return BY_CALLER
+
+
+def _listed(entries: Iterable[str], name: str) -> str | None:
+    """The first entry that is the name or, as a regular expression, matches all of it."""
+    return next((entry for entry in entries if entry == name or _matches(entry, name)), None)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.fullmatch(pattern, name) is not None
+    except re.error:
+        return False

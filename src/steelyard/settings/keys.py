@@ -1,0 +1,65 @@
+"""The leaves of the tree of settings: the key and the variable of each, and what may stand there in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from steelyard.settings.tree import DELIMITER, PREFIX, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One leaf of the tree: its dotted key, and what may stand there in words."""
+
+    key: str
+    field: FieldInfo
+    kind: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.key.replace(".", DELIMITER).upper()
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value must never be shown."""
+        return self.key == "master_key"
+
+
+def all_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Setting]:
+    """Every leaf of the tree, in the order in which it is written."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from all_settings(field.annotation, f"{prefix}{name}.")
+        else:
+            yield Setting(prefix + name, field, _kind(prefix + name, field))
+
+
+_KINDS = {
+    "outbound.schemes": "a list of https, http",
+    "outbound.allowed_hosts": "a list of host names",
+    "outbound.allowed_networks": "a list of networks, as 10.0.0.0/8",
+    "outbound.ca_bundle": "the path of a file",
+    "models.trust_remote_code.hf_allow_list": "a list of names or regular expressions",
+    "models.trust_remote_code.ngc_allow_list": "a list of names or regular expressions",
+    "files.source_hosts": "a list of host names",
+    "files.folders": "a list of name=path",
+}
+
+
+def _kind(key: str, field: FieldInfo) -> str:
+    if key == "master_key":
+        return "32 bytes in base64"
+    if key == "data_dir":
+        return "the path of a folder"
+    if key in _KINDS:
+        return _KINDS[key]
+    bounds = {type(item).__name__: item for item in field.metadata}
+    if "Ge" in bounds:
+        return f"a whole number from {bounds['Ge'].ge} to {bounds['Le'].le}"
+    if field.annotation is bool:
+        return "true or false"
+    choices = [one for one in getattr(field.annotation, "__args__", ()) if isinstance(one, str)]
+    return "one of " + ", ".join(choices) if choices else "a non-empty text"

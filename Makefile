@@ -7,10 +7,14 @@ DATA ?= steelyard-data
 
 VENV := .venv
 CLIENTS := .venv-clients
+STORAGE := .venv-storage
+MODELS := .venv-models
+# Its builds differ by platform, and so do their hashes: it is installed by its version alone, before the rest.
+TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients lint format types bench docs lock clean
+.PHONY: help serve test test-clients test-models lint format types bench docs lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,12 +22,15 @@ help: ## Show what can be made
 serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
 	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
 
-test: $(VENV)/.dev $(CLIENTS)/.ready ## Run all tests, those with the real clients too
+test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready ## Run all tests, those with the real clients too
 	$(VENV)/bin/python -m pytest
-	$(MAKE) test-clients
+	$(MAKE) test-clients test-models
 
 test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## Run the tests with the real clients
 	STEELYARD_PYTHON=$(VENV)/bin/python $(CLIENTS)/bin/python -m pytest tests/clients
+
+test-models: $(VENV)/.dev $(MODELS)/.ready ## Run the tests that hold inspections against live models of transformers
+	STEELYARD_PYTHON=$(VENV)/bin/python PYTHONPATH=src $(MODELS)/bin/python -m pytest tests/models_env
 
 lint: $(VENV)/.dev ## Check style and types
 	$(VENV)/bin/ruff check .
@@ -45,11 +52,13 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt
 	$(UV) pip compile pyproject.toml --group test --group lint -c requirements/run.txt $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile --group clients $(LOCK) -o requirements/clients.txt
+	$(UV) pip compile --group storage $(LOCK) -o requirements/storage.txt
+	echo torch | $(UV) pip compile --group models --excludes /dev/stdin $(LOCK) -o requirements/models.txt
 
 LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
 
 clean: ## Remove the environments and caches (never data)
-	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLIENTS) $(STORAGE) $(MODELS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 # The environment of the product alone; the stamp is newer than what it was made from.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
@@ -64,6 +73,17 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 $(CLIENTS)/.ready: requirements/clients.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --require-hashes -r requirements/clients.txt
+	@touch $@
+
+$(STORAGE)/.ready: requirements/storage.txt
+	$(PYTHON) -m venv $(STORAGE)
+	$(STORAGE)/bin/python -m pip install --quiet --require-hashes -r requirements/storage.txt
+	@touch $@
+
+$(MODELS)/.ready: requirements/models.txt
+	$(PYTHON) -m venv $(MODELS)
+	$(MODELS)/bin/python -m pip install --quiet $(TORCH)
+	$(MODELS)/bin/python -m pip install --quiet --require-hashes -r requirements/models.txt
 	@touch $@
 
 $(VENV)/bin/python:

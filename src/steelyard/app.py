@@ -26,7 +26,7 @@ from steelyard.actions.context import Context
 from steelyard.actions.deliveries import Deliverer
 from steelyard.actions.maintenance import maintain
 from steelyard.actions.workspaces import seed_workspaces
-from steelyard.api import batch, errors, feed, system, transfer, webhooks
+from steelyard.api import adapters, batch, commits, errors, feed, files, secrets, system, transfer, webhooks
 from steelyard.api.access_log import AccessLog
 from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
@@ -37,6 +37,9 @@ from steelyard.api.requests import Server, Stopping
 from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
 from steelyard.auth.vault import Vault, load_master_key
+from steelyard.blobs.local import LocalBlobs
+from steelyard.blobs.protocol import BlobStore
+from steelyard.blobs.staging import LocalStaging
 from steelyard.errors import StartupError, SteelyardError
 from steelyard.outbound.policy import OutboundPolicy
 from steelyard.outbound.transport import HttpTransport
@@ -44,6 +47,7 @@ from steelyard.records.deliveries import DeliveryRules
 from steelyard.records.identity import record_id, rising_clock, time_ago
 from steelyard.records.policy import Policy
 from steelyard.settings import Settings
+from steelyard.sources.sources import ConfiguredSources
 from steelyard.store.data_folder import DataFolder
 from steelyard.store.sqlite import open_store
 
@@ -61,6 +65,9 @@ def open_context(settings: Settings, folder: DataFolder) -> Context:
     return Context(
         store=open_store(database, settings.store.readers, history=settings.history.enabled),
         vault=Vault(load_master_key(configured, key_file)),
+        blobs=blobs_of(settings, folder),
+        staging=LocalStaging(folder.path / "uploads"),
+        sources=ConfiguredSources(),
         policy=policy_of(settings),
         now=rising_clock(time),
         ago=time_ago(time),
@@ -89,6 +96,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await context.store.close()
+            await context.staging.close()
+            await context.blobs.close()
             if access_log is not None:
                 access_log.flush()
 
@@ -105,7 +114,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             Exception: errors.on_unexpected,
         },
     )
-    routers = [*map(routes_of, RESOURCES), *(part.router for part in (batch, transfer, feed, webhooks, system))]
+    parts = (adapters, files, commits, secrets, batch, transfer, feed, webhooks, system)
+    routers = [*map(routes_of, RESOURCES), *(part.router for part in parts)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
@@ -118,6 +128,24 @@ def _once(api: FastAPI) -> dict[str, object]:
     return api.openapi_schema
 
 
+def blobs_of(settings: Settings, folder: DataFolder) -> BlobStore:
+    """Where the settings say that the bytes of files are kept. Raises StartupError."""
+    given = settings.files.object_store
+    if given.url is None:
+        return LocalBlobs(folder.path / "blobs")
+    from steelyard.blobs.objects import open_objects  # noqa: PLC0415 - a server that needs it not starts without it
+
+    secret = given.secret_access_key.get_secret_value() if given.secret_access_key else None
+    options = {
+        "endpoint": given.endpoint,
+        "region": given.region,
+        "access_key_id": given.access_key_id,
+        "secret_access_key": secret,
+    }
+    known = {key: value for key, value in options.items() if value is not None}
+    return open_objects(given.url, known, presigned=given.downloads == "presigned")
+
+
 def policy_of(settings: Settings) -> Policy:
     """What the settings say about records."""
     return Policy(
@@ -125,7 +153,10 @@ def policy_of(settings: Settings) -> Policy:
         strict_references=settings.strict_references,
         protect_references=settings.protect_references,
         allow_trust_remote_code=settings.models.trust_remote_code.enabled,
+        hf_allow_list=settings.models.trust_remote_code.hf_allow_list,
+        ngc_allow_list=settings.models.trust_remote_code.ngc_allow_list,
         allow_tool_call_plugin=settings.models.tool_call_plugin.enabled,
+        allow_secret_access=settings.secrets.access == "open",
         max_record_bytes=settings.limits.record_body_bytes,
         max_depth=settings.limits.json_depth,
     )

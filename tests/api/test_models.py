@@ -25,7 +25,7 @@ def test_a_model_needs_only_a_name(http: httpx.Client, workspace: str) -> None:
     expected |= {key: model[key] for key in ("id", "created_at", "updated_at")}
     expected |= {"name": "Llama-3", "workspace": workspace, "revision": 1}
     expected |= {"trust_remote_code": False, "custom_fields": {}, "model_providers": [], "adapters": []}
-    expected |= {"tags": {}, "frozen": False}
+    expected |= {"tags": {}, "frozen": False, "spec_origin": None, "trust_decision": None}
     assert model == expected
 
 

@@ -30,7 +30,7 @@ def test_a_token_hides_its_secret_and_never_repeats() -> None:
     tokens = {vault.seal("sk-secret", "model-1:api_endpoint.api_key") for _ in range(50)}
     assert len(tokens) == 50
     for token in tokens:
-        assert token.startswith("v1.")
+        assert token.startswith("v2.")
         assert "sk-secret" not in token
         assert base64.b64encode(b"sk-secret")[:8].decode() not in token
         assert KEY.hex() not in token
@@ -63,7 +63,7 @@ def test_a_damaged_token_opens_nothing() -> None:
         with pytest.raises(UnreadableSecret):
             vault.open(token, "c")
     with pytest.raises(UnreadableSecret):
-        vault.open(f"v2.{key_id}.{body}", "c")
+        vault.open(f"v3.{key_id}.{body}", "c")
 
 
 def test_the_key_file_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:

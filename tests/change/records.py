@@ -46,6 +46,9 @@ STAMPS = (
     "revision",
     "adapters",
     "frozen",
+    # Written by the server, with the time: where the spec comes from, and who trusted the code when.
+    "spec_origin",
+    "trust_decision",
 )
 POLICY = Policy()
 _numbers = count(1)

@@ -52,7 +52,7 @@ def test_no_secret_is_in_it(http: httpx.Client, workspace: str) -> None:
     answer = http.patch(item, json={}, headers={"If-Match": seen})
     assert answer.json()["changed_fields"] == ["api_endpoint"]
     assert "sk-" not in answer.text
-    assert "v1." not in answer.text
+    assert "v2." not in answer.text
 
 
 def test_a_tag_that_was_never_this_records_gets_only_the_present_one(http: httpx.Client, workspace: str) -> None:

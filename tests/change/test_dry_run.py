@@ -13,7 +13,10 @@ from steelyard.records.diff import same
 from tests.api.paths import WORKSPACES, made, models, projects, prompts
 from tests.change.records import MEDIA_TYPES, MODELS, SORTS, STAMPS, Sort
 
-TIMES = ("created_at", "updated_at")
+TIMES = ("created_at", "updated_at", "trust_decision")
+"""What holds the time of the write."""
+FOLLOWS = {"frozen", "adapters", "spec_origin", "trust_decision"}
+"""What the server writes in a record when something else of it changes."""
 EVENTS = "/apis/steelyard/v1/events"
 _numbers = count(1)
 
@@ -63,7 +66,7 @@ def predicted(http: httpx.Client, item: str, request: Request) -> httpx.Response
         answered = done.json()
         assert same(*({key: one[key] for key in one if key not in ignored} for one in (told, answered)))
     old, new = ({} if one.status_code == 404 else one.json() for one in (before, after))
-    fields = {*old, *new} - {*STAMPS} | ({*old} ^ {*new}) & {"frozen"}
+    fields = {*old, *new} - {*STAMPS} | ({*old, *new} & FOLLOWS)
     differing = {key for key in fields if not same(old.get(key), new.get(key))}
     assert {difference["path"].partition(".")[0] for difference in preview["diff"]} == differing
     if old and new:

@@ -19,12 +19,15 @@ from steelyard.actions.perform import perform
 from steelyard.actions.registry import VERBS
 from steelyard.actions.workspaces import seed_workspaces
 from steelyard.auth.vault import Vault
+from steelyard.blobs.local import LocalBlobs
+from steelyard.blobs.staging import LocalStaging
 from steelyard.errors import NotFound
 from steelyard.records.conditions import NONE
 from steelyard.records.identity import rising_clock, time_ago
 from steelyard.records.models import MODEL
 from steelyard.records.patch import Said
 from steelyard.records.policy import Policy
+from steelyard.sources.sources import ConfiguredSources
 from steelyard.store.protocol import KeptAnswer, ReadTransaction, WriteTransaction
 from steelyard.store.sqlite import open_store
 from tests.api.paths import LAYERS, SPEC, made, models, projects
@@ -54,10 +57,22 @@ async def context(tmp_path: Path, clock: Clock) -> AsyncIterator[Context]:
     numbers = count(1)
     store = open_store(tmp_path / "steelyard.db", 1)
     now, ago = rising_clock(clock), time_ago(clock)
-    context = Context(store, Vault(b"k" * 32), Policy(), now, ago, lambda prefix: f"{prefix}-{next(numbers)}")
+    context = Context(
+        store=store,
+        vault=Vault(b"k" * 32),
+        blobs=LocalBlobs(tmp_path / "blobs"),
+        staging=LocalStaging(tmp_path / "uploads"),
+        sources=ConfiguredSources(),
+        policy=Policy(),
+        now=now,
+        ago=ago,
+        new_id=lambda prefix: f"{prefix}-{next(numbers)}",
+    )
     await seed_workspaces(context)
     yield context
     await store.close()
+    await context.staging.close()
+    await context.blobs.close()
 
 
 async def create(context: Context, name: str, **body: Any) -> None:

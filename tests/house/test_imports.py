@@ -25,9 +25,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "blobs": _FOUNDATION | {"records"},
     "inspect": _FOUNDATION | {"records"},
     "outbound": _FOUNDATION | {"records"},
+    "sources": _FOUNDATION | {"records", "outbound", "blobs.protocol"},
     "auth": _FOUNDATION | {"records"},
     # An action knows a store by its protocol: which database it is, only `app` knows.
-    "actions": _FOUNDATION | {"records", "store.protocol", "blobs", "inspect", "outbound", "auth"},
+    "actions": _FOUNDATION | {"records", "store.protocol", "blobs.protocol", "inspect", "outbound", "auth"},
     "api": _FACE,
     "ui": _FACE,
     "mcp": _FACE,
@@ -35,12 +36,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"errors", "version", "settings"},
     "app": {
         *_FACE,
-        *("store", "blobs", "inspect", "api", "gateway", "ui", "mcp"),
+        *("store", "blobs", "sources", "inspect", "api", "gateway", "ui", "mcp"),
     },
 }
 
 # `steelyard serve` builds the server; no other command may pay for it, so that import waits inside its function.
-LAZILY: dict[str, set[str]] = {"cli": {"app"}}
+# `steelyard inspect` and `push` read checkpoints on their own machine, without a server.
+LAZILY: dict[str, set[str]] = {"cli": {"app", "inspect"}}
 
 _OUTSIDE_WORLD = {
     *("sqlite3", "asyncpg", "httpx", "aiohttp", "fastapi", "starlette", "uvicorn"),
@@ -55,6 +57,7 @@ FOREIGN: dict[str, set[str]] = {
     "sqlite3": {"store"},
     "asyncpg": {"store"},
     "aiohttp": {"outbound"},
+    "obstore": {"blobs"},
     **{module: {"api", "gateway", "ui", "mcp", "app"} for module in _WEB},
     "httpx": {"cli"},
     "typer": {"cli"},

@@ -80,7 +80,7 @@ def fill(database: sqlite3.Connection, records: list[Record]) -> None:
 
 
 def _insert(database: sqlite3.Connection, one: Record, parent: str | None) -> None:
-    row = {k: v for k, v in one.items() if k not in {"fields", "children", "project"}}
+    row = {k: v for k, v in one.items() if k not in {"fields", "children"}}
     fields = one["fields"] if one["project"] is None else one["fields"] | {"project": one["project"]}
     row |= {"parent": parent, "revision": 1, "fields": json.dumps(fields, ensure_ascii=False)}
     names, marks = ", ".join(row), ", ".join("?" * len(row))

@@ -34,7 +34,7 @@ def delete_alias(context: Context, caller: Caller, workspace: str, name: str, co
     return writes.delete(context, caller, ALIAS, workspace, name, conditions)
 
 
-async def alias_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
+async def alias_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
     """The model must be there, at its revision if one is named, and no model may become its own ancestor by it."""
     target = parse_reference(fields["model"], row.workspace)
     model = await tx.find("model", target.workspace, target.name) if target else None

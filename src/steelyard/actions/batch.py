@@ -99,6 +99,9 @@ def _with_kept_secrets(kind: Kind, wanted: Document, row: Row) -> Document:
     """Manifests and exports hold no secrets: to apply one again must not take them away."""
     for path in kind.secrets:
         parent, child = split_path(path)
+        if not child:
+            wanted = wanted if path in wanted else {**wanted, path: MASK}
+            continue
         holder, before = wanted.get(parent), row.fields.get(parent) or {}
         if not isinstance(holder, dict) or child in holder or f"{child}_set" in holder:
             continue

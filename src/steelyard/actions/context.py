@@ -1,12 +1,15 @@
 """What every action is given: the store, the vault, the policy, the clock, and who is asking."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from steelyard.auth.vault import Sealer
+from steelyard.blobs.protocol import BlobStore, Staging
 from steelyard.outbound.policy import OutboundPolicy
+from steelyard.records.filesets import FileEntry, Pinned
 from steelyard.records.history import Note, Verb
+from steelyard.records.kinds import Fields, Row
 from steelyard.records.policy import Policy
 from steelyard.store.protocol import Store
 
@@ -23,12 +26,28 @@ class Caller(NamedTuple):
         return Note(action, at, self.name, self.request_id, self.reason, cause)
 
 
+class Sources(Protocol):
+    """The places that filesets can take their files from."""
+
+    async def pin(self, workspace: str, storage: Fields) -> Pinned:
+        """What `storage` has now. Raises InvalidInput, Forbidden, OutboundRefused, OutboundFailed."""
+
+    async def read_range(self, fileset: Row, file: FileEntry, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes of a file from `offset`. Raises OutboundFailed, also if its content is another now."""
+
+    def stream(self, fileset: Row, file: FileEntry) -> AsyncIterator[bytes]:
+        """The bytes of a file, in pieces. Raises OutboundFailed, also if its content is another now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The outside world of the actions; one value, made when the server starts."""
 
     store: Store
     vault: Sealer
+    blobs: BlobStore
+    staging: Staging
+    sources: Sources
     policy: Policy
     now: Callable[[], str]
     """The present time, as records write it."""

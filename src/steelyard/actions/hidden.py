@@ -20,6 +20,9 @@ def seal_secrets(kind: Kind, vault: Sealer, record_id: str, old: Fields, new: Fi
     sealed = new
     for path in kind.secrets:
         parent, child = split_path(path)
+        if not child:
+            sealed = {**sealed, path: _seal_field(vault, record_id, path, old.get(path), new.get(path))}
+            continue
         holder, before = new.get(parent), old.get(parent) or {}
         if not holder or holder is before:
             continue
@@ -38,6 +41,16 @@ def seal_secrets(kind: Kind, vault: Sealer, record_id: str, old: Fields, new: Fi
             holder[child] = None
         sealed = {**sealed, parent: holder}
     return sealed
+
+
+def _seal_field(vault: Sealer, record_id: str, path: str, token: str | None, value: str | None) -> str | None:
+    """The token of a secret that is a field by itself."""
+    context = f"{record_id}:{path}"
+    if value == MASK and not token:
+        raise InvalidInput.of(("body", path), "read_only", f"no {path} is kept for this record; send one")
+    if not value or value == MASK or value is token or (token and vault.holds(token, value, context)):
+        return token
+    return vault.seal(value, context)
 
 
 def _kept(path: str, token: str | None, before: Fields, holder: Fields) -> str:

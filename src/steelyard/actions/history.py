@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.actions import writes
+from steelyard.actions.adapters import tell_base
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.hidden import load_content
 from steelyard.actions.records import missing, past_row, require_workspace, shown
@@ -169,6 +170,7 @@ def revert(
         row = await writes.change_fields(
             tx, context, caller, kind, before, fields, rules, verb="revert", stored_form=True
         )
+        await tell_base(tx, context, caller, row, row)
         return Written(kind, before, row, await shown(tx, kind, row, verbose=verbose))
 
     return Write(kind, "revert", run)
@@ -191,7 +193,9 @@ def undelete(
             raise missing(kind, workspace, name)
         conditions.check_write(await tx.find(kind.name, workspace, name))
         # It is validated as if it were sent now: what it refers to may be gone by now.
-        await rules(tx, context, _as_row(deleted)._replace(fields={}), dict(deleted.fields))
+        fields = dict(deleted.fields)
+        await rules(tx, context, caller, _as_row(deleted)._replace(fields={}), fields)
+        deleted = deleted._replace(fields=fields)
         let_go = await tx.caused(deleted.id)
         row = await _bring_back(tx, context, caller, deleted)
         for other in await tx.deleted_with(deleted.id):
@@ -223,6 +227,8 @@ async def _bring_back(
     await tx.forget_deleted(deleted.id)
     links = KINDS[row.kind].links(row.fields, row.workspace)
     await tx.insert(row, links, caller.note("undelete", now, cause))
+    if cause is None or cause != row.parent:
+        await tell_base(tx, context, caller, row, row)
     return row
 
 

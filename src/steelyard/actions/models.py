@@ -1,17 +1,23 @@
 """The writes of models. The heart is `update_model`."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from steelyard.actions import writes
+from steelyard.actions.adapters import delete_adapters
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.inspections import known_content, put_spec
 from steelyard.actions.records import missing, shown
 from steelyard.actions.references import check_ancestry, require_fileset, require_project, require_target
+from steelyard.actions.trust import decide
 from steelyard.actions.writes import Write, Written
+from steelyard.errors import BadReference
 from steelyard.records.conditions import Conditions
 from steelyard.records.history import Verb
 from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL, model_kind
-from steelyard.records.names import parse_reference
+from steelyard.records.names import Reference, parse_reference
 from steelyard.records.patch import Said, changed_fields
 from steelyard.records.policy import check_frozen, check_trust
 from steelyard.store.protocol import WriteTransaction
@@ -36,12 +42,17 @@ def update_model(
 
     Raises InvalidInput; performed, NotFound, BadReference, Forbidden, PreconditionFailed; then nothing is written.
     """
-    return writes.update(context, caller, MODEL, workspace, name, said, conditions, model_rules, verbose=verbose)
+    rules = partial(model_rules, trust_asked=True) if _asks_for_trust(said) else model_rules
+    return writes.update(context, caller, MODEL, workspace, name, said, conditions, rules, verbose=verbose)
 
 
 def delete_model(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:
-    """Removes a model. Performed, it raises NotFound, PreconditionFailed, StillReferenced."""
-    return writes.delete(context, caller, MODEL, workspace, name, conditions)
+    """Removes a model, and its adapters. Performed, it raises NotFound, PreconditionFailed, StillReferenced."""
+
+    async def release(tx: WriteTransaction, model: Row) -> Sequence[Reference]:
+        return await delete_adapters(tx, caller, model, context.now())
+
+    return writes.delete(context, caller, MODEL, workspace, name, conditions, release)
 
 
 def freeze_model(
@@ -65,8 +76,13 @@ def freeze_model(
     return Write(MODEL, "freeze" if frozen else "unfreeze", run)
 
 
-async def model_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
-    """What a model's fields must keep to beyond their forms: its references, its ancestry, and policy about code."""
+async def model_rules(
+    tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields, *, trust_asked: bool = False
+) -> None:
+    """What a model's fields must keep to beyond their forms: its references, its ancestry, and policy about code.
+
+    The spec is filled from the files, and trust decided. `trust_asked` says that the caller asks for trust by name.
+    """
     set_now = {key: fields[key] for key in changed_fields(row.fields, fields)}
     check_frozen(row.fields, set_now)
     if set_now.get("project"):
@@ -74,6 +90,7 @@ async def model_rules(tx: WriteTransaction, context: Context, row: Row, fields: 
     if "fileset" in set_now:
         fields["fileset"] = await require_fileset(tx, row.workspace, set_now["fileset"])
     check_trust(context.policy, set_now)
+    await _follow_fileset(tx, context, caller, row, fields, set_now, trust_asked=trust_asked)
     if set_now.get("base_model"):
         await check_ancestry(tx, row, fields["base_model"], ("body", "base_model"))
     if context.policy.strict_references:
@@ -81,6 +98,47 @@ async def model_rules(tx: WriteTransaction, context: Context, row: Row, fields: 
         await require_target(tx, _kind_of(base, row.workspace), row.workspace, base, ("body", "base_model"))
         for index, provider in enumerate(set_now.get("model_providers") or ()):
             await require_target(tx, "model-provider", row.workspace, provider, ("body", "model_providers", index))
+
+
+async def _follow_fileset(
+    tx: WriteTransaction,
+    context: Context,
+    caller: Caller,
+    row: Row,
+    fields: Fields,
+    set_now: Fields,
+    *,
+    trust_asked: bool,
+) -> None:
+    """The parts of a model that its files decide: spec and trust."""
+    moved = fields["fileset"] != row.fields.get("fileset")
+    if not (moved or trust_asked or "spec" in set_now or "trust_remote_code" in set_now):
+        return
+    fileset, content = None, None
+    if reference := parse_reference(fields["fileset"] or "", row.workspace):
+        fileset = await tx.find("fileset", reference.workspace, reference.name)
+    if fileset is not None and fileset.fields["file_count"]:
+        content = await known_content(tx, fileset)
+    elif moved and fileset is not None and row.fields:
+        raise BadReference(
+            f"fileset {fields['fileset']!r} exists but is empty; put files into it first", field="fileset"
+        )
+    if moved and content is None:
+        fields["spec_origin"] = None
+    if content is not None and fileset is not None and (moved or "spec" in set_now):
+        plugins = context.policy.allow_tool_call_plugin
+        put_spec(fields, row.fields, content, fileset, plugins=plugins, sent="spec" in set_now)
+    asked = trust_asked or bool(row.fields and "trust_remote_code" in set_now)
+    code = dict(content.body["code"]) if content else {}
+    fields["trust_decision"] = decide(context, caller, fields, fileset, code, asked=asked)
+
+
+def _asks_for_trust(said: Said) -> bool:
+    """Whether a change names trust, and does not only leave it as it is."""
+    if isinstance(said.body, dict):
+        return said.body.get("trust_remote_code") is True
+    operations = said.body if isinstance(said.body, list) else []
+    return any(isinstance(one, dict) and one.get("path") == "/trust_remote_code" for one in operations)
 
 
 def _kind_of(text: str | None, home: str) -> str:

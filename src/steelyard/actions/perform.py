@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from steelyard.actions import inspections
 from steelyard.actions.context import Context
 from steelyard.actions.preview import Preview, preview
 from steelyard.actions.writes import Write, Written
@@ -35,7 +36,7 @@ class OnceKey:
 
 async def perform(context: Context, write: Write) -> Written:
     """Performs a write; what it raises, it raises."""
-    return await context.store.write(write.run, heavy=write.heavy)
+    return await inspections.write(context, write.run, heavy=write.heavy)
 
 
 async def perform_for_show(context: Context, write: Write) -> tuple[Written, Preview]:
@@ -50,7 +51,7 @@ async def perform_for_show(context: Context, write: Write) -> tuple[Written, Pre
 
 async def run_for_show(context: Context, run: Callable[[WriteTransaction], Awaitable[T]], *, heavy: bool = True) -> T:
     """What `run` would do: all of it happens, is looked at, and is taken back."""
-    return await context.store.write(run, heavy=heavy, dry_run=True)
+    return await inspections.write(context, run, heavy=heavy, dry_run=True)
 
 
 async def run_once(
@@ -73,4 +74,4 @@ async def run_once(
         await tx.keep_answer(key.scope, key.key, context.now(), kept)
         return kept, False
 
-    return await context.store.write(action, heavy=heavy)
+    return await inspections.write(context, action, heavy=heavy)

@@ -30,7 +30,7 @@ def delete_prompt(context: Context, caller: Caller, workspace: str, name: str, c
     return writes.delete(context, caller, PROMPT, workspace, name, conditions)
 
 
-async def prompt_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
+async def prompt_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
     """A prompt's project must be there when it is set."""
     if fields["project"] and fields["project"] != row.fields.get("project"):
         await require_project(tx, row.workspace, fields["project"])

@@ -35,6 +35,18 @@ async def require_fileset(tx: ReadTransaction, workspace: str, fileset: str | No
     return str(reference)
 
 
+async def require_filled_fileset(tx: ReadTransaction, workspace: str, fileset: str) -> tuple[str, Row]:
+    """The canonical reference to a fileset that holds a file, and the fileset. Raises BadReference."""
+    canonical = await require_fileset(tx, workspace, fileset)
+    reference = parse_reference(canonical or "", workspace)
+    row = await tx.find("fileset", reference.workspace, reference.name) if reference else None
+    if canonical is None or row is None:
+        raise BadReference("a fileset reference must not be empty", field="fileset")
+    if not row.fields["file_count"]:
+        raise BadReference(f"fileset {canonical!r} exists but is empty; put files into it first", field="fileset")
+    return canonical, row
+
+
 async def require_target(
     tx: ReadTransaction, kind: str, home: str, text: str | None, place: tuple[str | int, ...]
 ) -> None:

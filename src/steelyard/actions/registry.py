@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.actions import aliases, models, prompts, webhooks, workspaces
+from steelyard.actions import adapters, aliases, filesets, models, prompts, secrets, webhooks, workspaces
 from steelyard.actions.writes import Rules, Write, no_rules
 
 
@@ -23,10 +23,17 @@ VERBS: Mapping[str, Verbs] = MappingProxyType(
         "workspace": Verbs(workspaces.create_workspace, workspaces.update_workspace, workspaces.delete_workspace),
         "project": Verbs(workspaces.create_project, workspaces.update_project, workspaces.delete_project),
         "model": Verbs(models.create_model, models.update_model, models.delete_model, models.model_rules),
+        "fileset": Verbs(
+            filesets.create_fileset, filesets.update_fileset, filesets.delete_fileset, filesets.fileset_rules
+        ),
+        "adapter": Verbs(
+            adapters.create_adapter, adapters.update_adapter, adapters.delete_adapter, adapters.adapter_rules
+        ),
         "prompt": Verbs(prompts.create_prompt, prompts.update_prompt, prompts.delete_prompt, prompts.prompt_rules),
         "alias": Verbs(aliases.create_alias, aliases.update_alias, aliases.delete_alias, aliases.alias_rules),
         "webhook": Verbs(
             webhooks.create_webhook, webhooks.update_webhook, webhooks.delete_webhook, webhooks.webhook_rules
         ),
+        "platform-secret": Verbs(secrets.create_secret, secrets.update_secret, secrets.delete_secret),
     }
 )

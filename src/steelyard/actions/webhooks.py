@@ -85,7 +85,7 @@ def rotate_secret(context: Context, caller: Caller, workspace: str, name: str, c
     return Write(WEBHOOK, "update", run)
 
 
-async def webhook_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
+async def webhook_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
     """What a webhook keeps to beyond its form: an address that policy allows, kinds that there are, and a secret.
 
     A change of where or whether deliveries go takes their failures back: they are tried again at once.

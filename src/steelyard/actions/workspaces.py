@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from steelyard.actions import writes
+from steelyard.actions.adapters import tell_base
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.records import missing, shown
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import Protected
+from steelyard.records.adapters import ADAPTER, base_of
 from steelyard.records.conditions import Conditions
 from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.records.patch import Said
 from steelyard.records.registry import KINDS
 from steelyard.records.workspaces import BUILT_IN_WORKSPACES, PROJECT, WORKSPACE
-from steelyard.store.protocol import WriteTransaction
+from steelyard.store.protocol import Query, WriteTransaction
 
 _ALL = 2**31
 
@@ -59,6 +61,7 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         referrers = await tx.workspace_referrers(name)
         if context.policy.protect_references:
             writes.refuse_referenced(WORKSPACE, name, referrers)
+        await _part_adapters(tx, context, caller, row)
         now = context.now()
         removed = await tx.delete_in_workspace(name, caller.note("delete", now, row.id))
         await tx.delete(row, caller.note("delete", now))
@@ -66,6 +69,17 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         return Written(WORKSPACE, row, None, document, len(referrers), removed=removed, left_behind=referrers)
 
     return Write(WORKSPACE, "delete", run, heavy=True)
+
+
+async def _part_adapters(tx: WriteTransaction, context: Context, caller: Caller, workspace: Row) -> None:
+    """Adapters whose bases go, go with them, wherever they are; bases elsewhere let go of adapters that go."""
+    home = workspace.name
+    for adapter in await tx.select(Query(ADAPTER.name, None, "created_at", descending=False, limit=_ALL)):
+        base_home = base_of(adapter).workspace
+        if adapter.workspace == home and base_home != home:
+            await tell_base(tx, context, caller, adapter, None)
+        elif adapter.workspace != home and base_home == home:
+            await tx.delete(adapter, caller.note("delete", context.now(), workspace.id))
 
 
 def create_project(context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions) -> Write:

@@ -28,7 +28,7 @@ from steelyard.records.patch import (
 )
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
-Rules = Callable[[WriteTransaction, Context, Row, Fields], Awaitable[None]]
+Rules = Callable[[WriteTransaction, Context, Caller, Row, Fields], Awaitable[None]]
 """What a kind asks of a change: given the record before (its fields empty if it is new) and the fields after. It may
 put references among the fields into their canonical form."""
 
@@ -72,7 +72,7 @@ class Write(NamedTuple):
     heavy: bool = False
 
 
-async def no_rules(tx: WriteTransaction, context: Context, row: Row, fields: Fields) -> None:
+async def no_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
     """Asks nothing."""
 
 
@@ -84,8 +84,12 @@ def create(
     body: Any,
     conditions: Conditions,
     rules: Rules = no_rules,
+    parent_of: Callable[[WriteTransaction, Fields], Awaitable[str]] | None = None,
 ) -> Write:
-    """A new record. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed and what `rules` raise."""
+    """A new record, which belongs to the one whose id `parent_of` finds.
+
+    Raises InvalidInput; performed, AlreadyExists, PreconditionFailed and what `rules` and `parent_of` raise.
+    """
     name, change = read_new(kind, body, workspace, context.policy.unknown_fields)
 
     async def run(tx: WriteTransaction) -> Written:
@@ -97,8 +101,8 @@ def create(
         fields = dict(change.values)
         fields = seal_secrets(kind, context.vault, row.id, {}, fields)
         fields = await store_contents(tx, kind, fields)
-        await rules(tx, context, row, fields)
-        row = row._replace(fields=fields)
+        await rules(tx, context, caller, row, fields)
+        row = row._replace(fields=fields, parent=await parent_of(tx, fields) if parent_of else None)
         await tx.insert(row, kind.links(row.fields, workspace), caller.note("create", now))
         return Written(kind, None, row, await shown(tx, kind, row, verbose=True))
 
@@ -162,10 +166,11 @@ async def change_fields(
     verb: Verb = "update",
     cause: str | None = None,
     stored_form: bool = False,
+    touch: bool = True,
 ) -> Row:
     """Stores `fields` as the record's next revision, if they differ from what it has and `rules` allow it.
 
-    `stored_form` says that they come from the record's history, with secrets sealed already.
+    `stored_form` says that secrets are sealed already and large values stored; without `touch`, `updated_at` stays.
     """
     if not changed_fields(row.fields, fields):
         return row
@@ -173,13 +178,14 @@ async def change_fields(
         fields = seal_secrets(kind, context.vault, row.id, row.fields, fields)
         fields = await store_contents(tx, kind, fields)
     # The rules look at the stored form: there, what is the same looks the same.
-    await rules(tx, context, row, fields)
+    await rules(tx, context, caller, row, fields)
     changed = changed_fields(row.fields, fields)
     if not changed:
         return row
     # A clock that was set back must not make a record older than it was.
     now = max(context.now(), row.updated_at)
-    new = row._replace(revision=row.revision + 1, updated_at=now, updated_by=caller.name, fields=fields)
+    stamp = now if touch else row.updated_at
+    new = row._replace(revision=row.revision + 1, updated_at=stamp, updated_by=caller.name, fields=fields)
     links = None if kind.link_fields.isdisjoint(changed) else kind.links(fields, row.workspace)
     await tx.update(new, links, caller.note(verb, now, cause), changed)
     return new

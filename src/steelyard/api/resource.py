@@ -37,14 +37,16 @@ async def read_record(
     return answers.not_modified(row) if conditions.unchanged(row) else answers.one(row, document)
 
 
-async def create_record(request: Request, kind: Kind, workspace: str, options: WriteOptions) -> Response:
+async def create_record(
+    request: Request, kind: Kind, workspace: str, options: WriteOptions, status: int = 201
+) -> Response:
     """A new record."""
     body = await raw_body(request)
     conditions = conditions_of(request)
     write = VERBS[kind.name].create(
         context_of(request), caller_of(request), workspace, parsed(request, body), conditions
     )
-    return await answer_write(request, write, options, shape_record(201), body)
+    return await answer_write(request, write, options, shape_record(status), body)
 
 
 async def change_record(

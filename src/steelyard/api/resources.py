@@ -5,10 +5,13 @@ from typing import Annotated
 from fastapi import Query
 
 from steelyard.api.routes import Resource
-from steelyard.api.writes import shape_gone_message
+from steelyard.api.writes import shape_gone_message, shape_gone_record
+from steelyard.records.adapters import ADAPTER
 from steelyard.records.aliases import ALIAS
+from steelyard.records.filesets import FILESET, Fileset
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
+from steelyard.records.secrets import SECRET
 from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
@@ -27,6 +30,21 @@ MODELS = Resource(
     plural="models",
     verbose=True,
     freezes=True,
+)
+FILESETS = Resource(
+    kind=FILESET,
+    prefix="/apis/files/v2/workspaces/{workspace}/filesets",
+    plural="filesets",
+    created=200,
+    page_size=10,
+    delete_shape=lambda _home, _name: shape_gone_record,
+    delete_answer=Fileset,
+)
+ADAPTERS = Resource(
+    kind=ADAPTER,
+    prefix="/apis/models/v2/workspaces/{workspace}/adapters",
+    plural="adapters",
+    echo_filter=True,
 )
 PROMPTS = Resource(
     kind=PROMPT,
@@ -62,4 +80,10 @@ WEBHOOKS = Resource(
     prefix="/apis/steelyard/v1/workspaces/{workspace}/webhooks",
     plural="webhooks",
 )
-RESOURCES = (MODELS, PROMPTS, WORKSPACES, PROJECTS, ALIASES, WEBHOOKS)
+SECRETS = Resource(
+    kind=SECRET,
+    prefix="/apis/secrets/v2/workspaces/{workspace}/secrets",
+    plural="secrets",
+    page_size=10,
+)
+RESOURCES = (MODELS, ADAPTERS, FILESETS, PROMPTS, WORKSPACES, PROJECTS, ALIASES, WEBHOOKS, SECRETS)

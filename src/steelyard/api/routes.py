@@ -1,10 +1,11 @@
 """The routes of a kind of record: the same for all kinds, so that what one can, all can."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,7 +34,12 @@ class Resource:
     verbose: bool = False
     echo_filter: bool = False
     freezes: bool = False
+    created: int = 201
+    page_size: int = 100
     delete_shape: Callable[[str, str], Shape] | None = None
+    delete_answer: type[BaseModel] = DeleteResponse
+    creates: Callable[..., Awaitable[Response]] = create_record
+    """How a new one is made, where that takes more than writing a record."""
     create_parameters: Callable[..., Any] = nowhere
     """A dependency for query parameters of the create that are taken and mean nothing here."""
 
@@ -57,7 +63,7 @@ def routes_of(resource: Resource) -> APIRouter:
         workspace: home,
         verbose: verbosity = False,
         page: PageNumber = 1,
-        page_size: PageSize = 100,
+        page_size: PageSize = resource.page_size,
         sort: Sort = kind.default_sort,  # type: ignore[assignment]
         cursor: Cursor = None,
         filter: FilterText = None,
@@ -70,14 +76,14 @@ def routes_of(resource: Resource) -> APIRouter:
         "",
         operation_id=f"create_{one}",
         summary=f"Create a {one}",
-        status_code=201,
-        responses=answers_of(201, kind.answer, WRITE) | dry_run_of(kind.answer),
+        status_code=resource.created,
+        responses=dry_run_of(kind.answer) | answers_of(resource.created, kind.answer, WRITE),
         openapi_extra=body_of(kind.create),
         dependencies=[Depends(resource.create_parameters)],
     )
     async def create(request: Request, workspace: home, options: Options) -> Response:
         """A new record; a name that is taken is 409."""
-        return await create_record(request, kind, workspace, options)
+        return await resource.creates(request, kind, workspace, options, resource.created)
 
     @router.get(
         "/{name}",
@@ -134,7 +140,9 @@ def routes_of(resource: Resource) -> APIRouter:
             """Sets what the body names; of a workspace the rest is kept, of other kinds it gets its default."""
             return await change_record(request, kind, workspace, name, options, put=True)
 
-    delete_answers = answers_of(200, DeleteResponse, DELETE) if resource.delete_shape else answers_of(204, None, DELETE)
+    delete_answers = (
+        answers_of(200, resource.delete_answer, DELETE) if resource.delete_shape else answers_of(204, None, DELETE)
+    )
     if not resource.delete_shape:
         delete_answers |= dry_run_of(kind.answer)
 

@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steelyard.actions import inspections
 from steelyard.actions.perform import OnceKey, perform, perform_for_show, run_for_show, run_once
 from steelyard.actions.writes import Write, Written
 from steelyard.api import answers
@@ -124,7 +125,7 @@ async def answer_run(
         return shape(await run_for_show(context, run))
     key = once_key(request, body)
     if key is None:
-        return shape(await context.store.write(run, heavy=True))
+        return shape(await inspections.write(context, run, heavy=True))
 
     async def kept(tx: WriteTransaction) -> KeptAnswer:
         return kept_answer(shape(await run(tx)))
@@ -171,6 +172,11 @@ def shape_record(status: int = 200) -> Shape:
 def shape_gone(written: Written) -> Answer:
     """Answers nothing, and counts the records that still name what is gone."""
     return Answer(b"", 204, answers.dangling(written))
+
+
+def shape_gone_record(written: Written) -> Answer:
+    """Answers the record that is gone."""
+    return answers.json(written.document, headers=answers.dangling(written))
 
 
 def shape_gone_message(message: str, id: str) -> Shape:

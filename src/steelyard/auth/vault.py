@@ -1,7 +1,9 @@
-"""The vault: secrets sealed with AES-256-GCM under a master key that is kept outside the database.
+"""The vault: secrets sealed with AES-256-GCM, each under a data key of its own, which a master key seals that is kept
+outside the database.
 
-A sealed secret is a text `v1.<key id>.<nonce and ciphertext, base64url>`. Its context (the record's id and the field)
-is authenticated with it, so that a token that is moved to another record does not open.
+A sealed secret is a text `v2.<master key id>.<nonce, sealed data key and ciphertext, base64url>`. Its context (the
+record's id and the field) is authenticated with both, so that a token that is moved to another record does not open.
+Tokens `v1.…`, which the master key sealed without a data key, still open.
 """
 
 import base64
@@ -19,7 +21,8 @@ from steelyard.errors import StartupError, UnreadableSecret
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
-_VERSION = "v1"
+_VERSION, _WITHOUT_DATA_KEY = "v2", "v1"
+_SEALED_KEY_BYTES = KEY_BYTES + 16
 
 
 class Sealer(Protocol):
@@ -43,19 +46,25 @@ class Vault:
         self._key_id = hashlib.sha256(b"steelyard key id" + key).hexdigest()[:8]
 
     def seal(self, secret: str, context: str) -> str:
-        """The token of `secret`, bound to `context`."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, secret.encode(), context.encode())
-        return f"{_VERSION}.{self._key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+        """The token of `secret`, bound to `context`, under a new data key."""
+        # One nonce does for both: each key sees it once.
+        nonce, data_key, bound = os.urandom(_NONCE_BYTES), os.urandom(KEY_BYTES), context.encode()
+        sealed_key = self._cipher.encrypt(nonce, data_key, b"data key " + bound)
+        sealed = AESGCM(data_key).encrypt(nonce, secret.encode(), bound)
+        return f"{_VERSION}.{self._key_id}.{base64.urlsafe_b64encode(nonce + sealed_key + sealed).decode()}"
 
     def open(self, token: str, context: str) -> str:
         """The secret of `token`. Raises UnreadableSecret if the key or the context is another one."""
         version, key_id, body = token.split(".")
-        if version != _VERSION or key_id != self._key_id:
+        if version not in {_VERSION, _WITHOUT_DATA_KEY} or key_id != self._key_id:
             raise UnreadableSecret("a secret was sealed with another master key")
-        raw = base64.urlsafe_b64decode(body)
+        raw, bound = base64.urlsafe_b64decode(body), context.encode()
+        nonce, sealed, cipher = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], self._cipher
         try:
-            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], context.encode()).decode()
+            if version == _VERSION:
+                cipher = AESGCM(cipher.decrypt(nonce, sealed[:_SEALED_KEY_BYTES], b"data key " + bound))
+                sealed = sealed[_SEALED_KEY_BYTES:]
+            return cipher.decrypt(nonce, sealed, bound).decode()
         except InvalidTag:
             raise UnreadableSecret("a sealed secret is damaged, or belongs to another record") from None
 

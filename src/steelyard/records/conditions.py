@@ -27,9 +27,13 @@ class Conditions:
 
     def unchanged(self, row: Row) -> bool:
         """Whether a reader already has this record. Raises PreconditionFailed where `If-Match` does not hold."""
-        if self.match is not None and self.match != (_ANY,) and row.etag not in self.match:
-            raise _failed("If-Match", row.etag)
-        return self.none_match is not None and (self.none_match == (_ANY,) or row.etag in _weakened(self.none_match))
+        return self.unchanged_since(row.etag)
+
+    def unchanged_since(self, etag: str) -> bool:
+        """Whether a reader already has what that tag is of. Raises PreconditionFailed, as `unchanged` does."""
+        if self.match is not None and self.match != (_ANY,) and etag not in self.match:
+            raise _failed("If-Match", etag)
+        return self.none_match is not None and (self.none_match == (_ANY,) or etag in _weakened(self.none_match))
 
 
 NONE = Conditions()

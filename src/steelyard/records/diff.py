@@ -19,7 +19,9 @@ def differences(kind: Kind, before: Fields | None, after: Fields | None) -> list
     for path in kind.secrets:
         parent, child = split_path(path)
         old, new = ((state or {}).get(parent) or {} for state in (before, after))
-        if old.get(child) and new.get(child) and old[child] != new[child]:
+        if child:
+            old, new = old.get(child), new.get(child)
+        if old and new and old != new:
             found.append({"path": path, "before": MASK, "after": MASK, "secret_changed": True})
     return found
 
@@ -30,7 +32,9 @@ def shown_fields(kind: Kind, fields: Fields) -> Fields:
     for path in kind.secrets:
         parent, child = split_path(path)
         holder = fields.get(parent)
-        if holder and holder.get(child):
+        if holder and not child:
+            shown = {**shown, path: MASK}
+        elif holder and holder.get(child):
             shown = {**shown, parent: {**holder, child: MASK}}
     return shown
 

@@ -35,6 +35,9 @@ def visible(
 
 def _hide_secret(document: Document, path: str) -> None:
     parent, child = split_path(path)
+    if not child:
+        document.pop(path, None)
+        return
     holder = document.get(parent)
     if holder:
         document[parent] = {**holder, child: None, f"{child}_set": bool(holder[child])}
@@ -52,6 +55,9 @@ def whole(kind: Kind, row: Row, *, contents: Mapping[str, Any]) -> Document:
     document = visible(kind, row, contents=contents)
     for path in kind.secrets:
         parent, child = split_path(path)
+        if not child:
+            document[path] = MASK if row.fields.get(path) else None
+            continue
         holder = document.get(parent)
         if holder:
             is_set = holder.pop(f"{child}_set")

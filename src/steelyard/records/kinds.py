@@ -125,6 +125,7 @@ class Kind:
     """The fields that an empty text empties."""
     read_only: tuple[str, ...] = ("id", "name", "workspace", "created_at", "updated_at", "revision")
     secrets: tuple[str, ...] = ()
+    """Paths `parent.child`, or fields by themselves, which answers then do not have at all."""
     contents: tuple[str, ...] = ()
     structs: frozenset[str] = frozenset()
     """The fields whose objects are forms of ours, all the way down."""
@@ -151,6 +152,6 @@ def reference_fault(location: tuple[str | int, ...], message: str) -> InvalidInp
 
 
 def split_path(path: str) -> tuple[str, str]:
-    """The two steps of a path to a hidden part."""
+    """The two steps of a path to a hidden part; the second is empty for a field by itself."""
     parent, _, child = path.partition(".")
     return parent, child

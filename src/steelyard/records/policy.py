@@ -19,6 +19,7 @@ class Policy:
     hf_allow_list: tuple[str, ...] = ()
     ngc_allow_list: tuple[str, ...] = ()
     allow_tool_call_plugin: bool = False
+    allow_secret_access: bool = False
     max_record_bytes: int = 1_048_576
     max_depth: int = 64
 

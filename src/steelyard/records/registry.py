@@ -9,9 +9,10 @@ from steelyard.records.filesets import FILESET
 from steelyard.records.kinds import Kind
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
+from steelyard.records.secrets import SECRET
 from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (WORKSPACE, PROJECT, FILESET, MODEL, ADAPTER, PROMPT, ALIAS, WEBHOOK)}
+    {kind.name: kind for kind in (WORKSPACE, PROJECT, FILESET, MODEL, ADAPTER, PROMPT, ALIAS, WEBHOOK, SECRET)}
 )

@@ -20,7 +20,9 @@ def exported(kind: Kind, row: Row, document: Document) -> Document:
     record = {field: document[field] for field in kind.order if field not in kind.read_only}
     for path in kind.secrets:
         parent, child = split_path(path)
-        if record.get(parent):
+        if not child:
+            del record[path]
+        elif record.get(parent):
             record[parent] = {key: value for key, value in record[parent].items() if key not in {child, f"{child}_set"}}
     for field in kind.link_fields:
         record[field] = _relative(record[field], row.workspace)

@@ -148,7 +148,6 @@ class ObjectStoreSettings(_Section):
         None, max_length=255, description="The key's id; unset: as the machine is set up."
     )
     secret_access_key: SecretStr | None = Field(None, description="The key's secret.")
-    allow_http: bool = Field(False, description="Whether the service may be spoken to without TLS.")
     downloads: Literal["proxied", "presigned"] = Field(
         "proxied",
         description="Whether downloads go through this server, or are redirected to the object store, for ten minutes.",
@@ -182,7 +181,7 @@ class FileSettings(_Section):
         "nobody has trusted. A workspace can have its own `file_policy`.",
     )
     source_hosts: Items = Field(
-        ("huggingface.co", "*.huggingface.co", "*.hf.co", "api.ngc.nvidia.com", "*.ngc.nvidia.com", "*.amazonaws.com"),
+        ("huggingface.co", "*.huggingface.co", "*.hf.co", "authn.nvidia.com", "*.ngc.nvidia.com", "*.amazonaws.com"),
         description="The hosts that filesets may take their files from; `*.example.com` for all names below one.",
     )
     folders: Annotated[tuple[Annotated[str, AfterValidator(_named_folder)], ...], NoDecode, BeforeValidator(_items)] = (
@@ -193,6 +192,16 @@ class FileSettings(_Section):
         )
     )
     object_store: ObjectStoreSettings = ObjectStoreSettings()
+
+
+class SecretSettings(_Section):
+    """Secrets, which other records name."""
+
+    access: Literal["refused", "open"] = Field(
+        "refused",
+        description="Whether the values of secrets can be read over the API: by nobody, or by everybody who reaches "
+        "this server. The server itself uses them either way.",
+    )
 
 
 class HistorySettings(_Section):
@@ -307,6 +316,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     models: ModelSettings = ModelSettings()
     files: FileSettings = FileSettings()
+    secrets: SecretSettings = SecretSettings()
     history: HistorySettings = HistorySettings()
     store: StoreSettings = StoreSettings()
     outbound: OutboundSettings = OutboundSettings()

@@ -16,6 +16,7 @@ from steelyard.records.filesets import Commit, FileChange, FileEntry
 from steelyard.records.filters.ast import Filter
 from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
+from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
 from steelyard.store.signal import Signal
 
@@ -77,6 +78,11 @@ class ReadTransaction(Protocol):
 
     async def children(self, id: str, limit: int) -> list[Row]:
         """Up to `limit` records whose parent is the record `id`."""
+
+    async def lineage(self, model: Reference, *, up: int, down: int, limit: int) -> list[Relative]:
+        """The relatives of a model, up to `limit` each way: base models up to `up` steps away, and what is made from
+        it, models and adapters, up to `down` steps away.
+        """
 
     async def find_deleted(self, kind: str, workspace: str, name: str) -> DeletedRow | None:
         """The record of that name that was deleted last, and can be undeleted."""
@@ -182,6 +188,9 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def update(self, row: Row, links: Sequence[Link] | None, note: Note, changed: Sequence[str]) -> None:
         """Stores a new state of a record; `links` None means that they are as before."""
+
+    async def put_fields(self, row: Row) -> None:
+        """Stores the fields of a record that say the same as before in other words: it leaves no revision."""
 
     async def delete(self, row: Row, note: Note) -> None:
         """Removes a record, which can be undeleted."""

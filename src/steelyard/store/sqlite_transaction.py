@@ -12,6 +12,7 @@ from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
 from steelyard.store.protocol import KeptAnswer, Query
 from steelyard.store.sqlite_files import FileReads
+from steelyard.store.sqlite_lineage import LineageReads
 from steelyard.store.sqlite_webhooks import WebhookReads
 
 _COLUMNS = (
@@ -20,7 +21,7 @@ _COLUMNS = (
 )
 
 
-class SqliteReadTransaction(FileReads, WebhookReads):
+class SqliteReadTransaction(FileReads, LineageReads, WebhookReads):
     """Reads on a connection; what it sees is consistent if the connection is within BEGIN and COMMIT."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str]) -> None:

@@ -1,0 +1,108 @@
+"""Bytes on their way in and out: received, hashed, scanned and kept; looked up to be sent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from steelyard.actions.context import Context
+from steelyard.actions.files.commits import CLAIM_SECONDS
+from steelyard.blobs.protocol import Staged
+from steelyard.errors import Unavailable
+from steelyard.records.blobs import Blob
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+
+_SWEEP_WAIT = 0.05
+_SWEEP_TRIES = 200
+
+
+async def receive(
+    context: Context,
+    workspace: str,
+    pieces: AsyncIterator[bytes],
+    *,
+    length: int | None = None,
+    expected: str | None = None,
+) -> Blob:
+    """Keeps the bytes that `pieces` bring, for `workspace`; whole, or not at all.
+
+    Raises TooLarge, UploadConflict (fewer bytes than announced), DigestMismatch, StorageFull and what `pieces` raises.
+    """
+    async with await context.staging.begin(length=length, expires_at=context.ago(-CLAIM_SECONDS)) as upload:
+        try:
+            async for piece in pieces:
+                await upload.write(piece)
+            return await keep(context, workspace, await upload.finish(expected=expected))
+        finally:
+            await context.staging.discard(upload.id)
+
+
+async def keep(context: Context, workspace: str, staged: Staged) -> Blob:
+    """Takes a finished staging file into the content store, and lets `workspace` name its bytes. Raises StorageFull."""
+    found = await asyncio.to_thread(_scan, staged.path, staged.size)
+    facts = {"scan": found, "git_oid": staged.git_oid}
+    arriving = Blob(staged.digest, staged.size, "arriving", context.now(), facts)
+
+    async def announce(tx: WriteTransaction) -> bool:
+        there = await tx.blob(staged.digest)
+        if there is not None and there.state == "deleting":
+            return False
+        await tx.put_blob(arriving)
+        return True
+
+    for _ in range(_SWEEP_TRIES):
+        if await context.store.write(announce):
+            break
+        # The same bytes are being swept this moment: they must be gone before they can come again.
+        await asyncio.sleep(_SWEEP_WAIT)
+    else:
+        raise Unavailable("the same content is being removed; try again")
+    await context.blobs.put(staged)
+    live = arriving._replace(state="live", seen_at=context.now())
+
+    async def arrive(tx: WriteTransaction) -> None:
+        await tx.put_blob(live)
+        await tx.claim_blob(staged.digest, workspace, live.seen_at)
+
+    await context.store.write(arrive)
+    return live
+
+
+def _scan(path: Path, size: int) -> dict[str, object] | None:
+    """What would run if somebody loaded the file; None where nothing would."""
+    # Loaded with the first file that comes: see `inspections.py`.
+    from steelyard.inspect.pickles import scan  # noqa: PLC0415
+
+    with path.open("rb") as file:
+
+        def read(offset: int, length: int) -> bytes:
+            file.seek(offset)
+            return file.read(length)
+
+        # The same bytes can have any name later, so that they are looked at as if they had the worst.
+        found = scan(read, size, "data.pkl")
+    return None if found.kind == "none" else dict(found.as_document())
+
+
+async def missing_bytes(context: Context, workspace: str, digests: list[str]) -> set[str]:
+    """Which of `digests` a workspace has to send before it can name them. Those that it has are kept for a day more."""
+
+    async def action(tx: WriteTransaction) -> set[str]:
+        since, now, absent = context.ago(CLAIM_SECONDS), context.now(), set()
+        for digest in digests:
+            blob = await tx.blob(digest)
+            if blob is None or blob.state != "live" or not await tx.workspace_has(workspace, digest, since):
+                absent.add(digest)
+            else:
+                await tx.touch_blob(digest, now)
+        return absent
+
+    return await context.store.write(action, heavy=len(digests) > 50)
+
+
+async def known_blob(context: Context, digest: str) -> Blob | None:
+    """What is known of those bytes."""
+
+    async def action(tx: ReadTransaction) -> Blob | None:
+        return await tx.blob(digest)
+
+    return await context.store.read(action)

@@ -1,0 +1,9 @@
+"""The protocol of the Hugging Face Hub over filesets, read and write: `HF_ENDPOINT` is `…/apis/files/v2/hf`."""
+
+from fastapi import APIRouter
+
+from steelyard.api.hub import commits, lfs, reads, repositories
+
+router = APIRouter()
+for _part in (repositories, lfs, commits, reads):
+    router.routes.extend(_part.router.routes)

@@ -1,0 +1,55 @@
+"""Tickets for uploads: whoever holds one may send exactly the bytes that it names, until it expires.
+
+Uploads by Git LFS are sent to an address, without the caller's credentials: the address itself is the permission. It is
+sealed with the server's key, so that nobody can make one or change what it says.
+"""
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+from steelyard.actions.context import Context
+from steelyard.errors import Forbidden, UnreadableSecret
+
+TICKET_SECONDS = 24 * 3600
+_PURPOSE = "hub upload"
+_FORM = re.compile(r"v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]{40,4000}={0,2}")
+
+
+class Ticket(NamedTuple):
+    """What may be sent: `size` bytes of the sha256 `digest`, for `workspace`.
+
+    `upload` is the staging file of an upload in parts of `part` bytes.
+    """
+
+    workspace: str
+    digest: str
+    size: int
+    upload: str | None = None
+    part: int = 0
+
+    @property
+    def parts(self) -> int:
+        """How many parts the upload has."""
+        return -(-self.size // self.part) if self.part else 1
+
+
+def write_ticket(context: Context, ticket: Ticket) -> str:
+    """The text of a ticket, which is safe in a path."""
+    return context.vault.seal(orjson.dumps([context.ago(-TICKET_SECONDS), *ticket]).decode(), _PURPOSE)
+
+
+def read_ticket(context: Context, text: str) -> Ticket:
+    """The ticket of that text. Raises Forbidden for one that is not ours, was changed, or has expired."""
+    refused = Forbidden("this upload address is not valid, or no longer; ask for a new one (objects/batch)")
+    encoded = text.rpartition(".")[2]
+    if not _FORM.fullmatch(text) or len(encoded) % 4:
+        raise refused
+    try:
+        expires, *values = orjson.loads(context.vault.open(text, _PURPOSE))
+    except UnreadableSecret:
+        raise refused from None
+    if expires < context.now():
+        raise refused
+    return Ticket(*values)

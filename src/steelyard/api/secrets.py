@@ -1,0 +1,40 @@
+"""What secrets can beyond what all records can: be read by services, and be sealed under new keys."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steelyard.actions.secrets import access_secret, rotate_keys
+from steelyard.api import answers
+from steelyard.api.operations import answers_of
+from steelyard.api.parameters import Home
+from steelyard.api.requests import context_of
+from steelyard.records.secrets import SecretAccess, SecretRotation
+
+router = APIRouter(prefix="/apis/secrets/v2", tags=["secrets"], default_response_class=Response)
+
+
+@router.get(
+    "/workspaces/{workspace}/secrets/{name}/access",
+    operation_id="access_secret",
+    summary="Read the value of a secret",
+    responses=answers_of(200, SecretAccess, (403, 404, 422, 503)),
+)
+async def access(request: Request, workspace: Home, name: str) -> Response:
+    """Only where the setting `secrets.access` opens it: else the server uses secrets, and nobody reads them."""
+    value = await access_secret(context_of(request), workspace, name)
+    shown = {"name": name, "workspace": workspace, "value": value}
+    return answers.json(shown, headers=[(b"cache-control", b"no-store")])
+
+
+@router.post(
+    "/rotate-encryption-keys",
+    operation_id="rotate_encryption_keys",
+    summary="Seal all secrets under new keys",
+    status_code=202,
+    responses=answers_of(202, SecretRotation, (503, 507)),
+)
+async def rotate(request: Request) -> Response:
+    """Every secret of every record gets a new data key, itself sealed by the master key. It is done when answered."""
+    done = await rotate_keys(context_of(request))
+    return answers.json({"rotated_secrets": done.rotated, "success": not done.unreadable}, 202)

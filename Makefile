@@ -44,6 +44,7 @@ format: $(VENV)/.dev ## Put the code into its one format
 bench: $(VENV)/.dev ## Measure ours beside the peer and the limits (BENCH="--quick" for a short run)
 	$(VENV)/bin/python -m bench.registry $(BENCH)
 	$(VENV)/bin/python -m bench.history $(filter --quick,$(BENCH))
+	$(VENV)/bin/python -m bench.files $(filter --quick,$(BENCH))
 
 docs: $(VENV)/.dev ## Write again the pages that are made from the code
 	$(VENV)/bin/steelyard settings docs > docs/settings.md

@@ -63,6 +63,15 @@ class Connection:
             raise LoadError(f"{method} {path}: {answer.status} {said[:200]!r}")
         return said
 
+    def put(self, path: str, content: bytes) -> bytes:
+        """Puts a file. Raises LoadError if the answer is none below 300."""
+        self._connection.request("PUT", path, content, {"Content-Type": "application/octet-stream"})
+        answer = self._connection.getresponse()
+        said = answer.read()
+        if answer.status >= 300:
+            raise LoadError(f"PUT {path}: {answer.status} {said[:200]!r}")
+        return said
+
     def close(self) -> None:
         """Lets go of the connection."""
         self._connection.close()

@@ -25,8 +25,22 @@ from steelyard import __version__
 from steelyard.actions.context import Context
 from steelyard.actions.deliveries import Deliverer
 from steelyard.actions.maintenance import maintain
+from steelyard.actions.secrets import secret_reader
 from steelyard.actions.workspaces import seed_workspaces
-from steelyard.api import adapters, batch, commits, errors, feed, files, secrets, system, transfer, webhooks
+from steelyard.api import (
+    adapters,
+    batch,
+    commits,
+    errors,
+    feed,
+    files,
+    hub,
+    insight,
+    secrets,
+    system,
+    transfer,
+    webhooks,
+)
 from steelyard.api.access_log import AccessLog
 from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
@@ -44,9 +58,12 @@ from steelyard.errors import StartupError, SteelyardError
 from steelyard.outbound.policy import OutboundPolicy
 from steelyard.outbound.transport import HttpTransport
 from steelyard.records.deliveries import DeliveryRules
+from steelyard.records.file_policy import FilePolicy
 from steelyard.records.identity import record_id, rising_clock, time_ago
 from steelyard.records.policy import Policy
+from steelyard.records.trust import AllowLists
 from steelyard.settings import Settings
+from steelyard.sources.rules import SourceRules
 from steelyard.sources.sources import ConfiguredSources
 from steelyard.store.data_folder import DataFolder
 from steelyard.store.sqlite import open_store
@@ -62,12 +79,15 @@ def open_context(settings: Settings, folder: DataFolder) -> Context:
         _log.warning(
             "%s is missing and made anew: secrets that were sealed with the old one cannot be opened", key_file
         )
+    store = open_store(database, settings.store.readers, history=settings.history.enabled)
+    vault = Vault(load_master_key(configured, key_file))
+    transport = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
     return Context(
-        store=open_store(database, settings.store.readers, history=settings.history.enabled),
-        vault=Vault(load_master_key(configured, key_file)),
+        store=store,
+        vault=vault,
         blobs=blobs_of(settings, folder),
         staging=LocalStaging(folder.path / "uploads"),
-        sources=ConfiguredSources(),
+        sources=ConfiguredSources(transport, sources_of(settings), secret_reader(store, vault)),
         policy=policy_of(settings),
         now=rising_clock(time),
         ago=time_ago(time),
@@ -95,6 +115,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await context.pulls.close()
+            await context.sources.close()
             await context.store.close()
             await context.staging.close()
             await context.blobs.close()
@@ -114,7 +136,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             Exception: errors.on_unexpected,
         },
     )
-    parts = (adapters, files, commits, secrets, batch, transfer, feed, webhooks, system)
+    parts = (adapters, insight, files, commits, hub, secrets, batch, transfer, feed, webhooks, system)
     routers = [*map(routes_of, RESOURCES), *(part.router for part in parts)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
@@ -153,12 +175,22 @@ def policy_of(settings: Settings) -> Policy:
         strict_references=settings.strict_references,
         protect_references=settings.protect_references,
         allow_trust_remote_code=settings.models.trust_remote_code.enabled,
-        hf_allow_list=settings.models.trust_remote_code.hf_allow_list,
-        ngc_allow_list=settings.models.trust_remote_code.ngc_allow_list,
+        trusted_sources=AllowLists(
+            huggingface=settings.models.trust_remote_code.hf_allow_list,
+            ngc=settings.models.trust_remote_code.ngc_allow_list,
+        ),
         allow_tool_call_plugin=settings.models.tool_call_plugin.enabled,
         allow_secret_access=settings.secrets.access == "open",
         max_record_bytes=settings.limits.record_body_bytes,
         max_depth=settings.limits.json_depth,
+        files=FilePolicy(
+            pickles=settings.files.pickles,
+            untrusted_code=settings.files.untrusted_code,
+            max_bytes=settings.files.max_bytes,
+            upload_seconds=settings.files.upload_hours * 3600,
+            keep_replaced_seconds=settings.files.keep_replaced_days * 24 * 3600,
+            presigned=settings.files.object_store.downloads == "presigned",
+        ),
     )
 
 
@@ -170,6 +202,14 @@ def outbound_of(settings: Settings) -> OutboundPolicy:
         allow_private=outbound.allow_private,
         allowed_hosts=frozenset(outbound.allowed_hosts),
         allowed_networks=tuple(map(ip_network, outbound.allowed_networks)),
+    )
+
+
+def sources_of(settings: Settings) -> SourceRules:
+    """What the settings say about the places that files are taken from."""
+    named = (folder.partition("=") for folder in settings.files.folders)
+    return SourceRules(
+        hosts=frozenset(settings.files.source_hosts), folders={name: Path(path) for name, _, path in named}
     )
 
 

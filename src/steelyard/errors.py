@@ -7,10 +7,12 @@
     ├── BadCheckpoint                  bad_checkpoint        422   files of a model that are not what they claim to be
     ├── BadPath                        bad_path              400   a path that no file of a fileset can have
     ├── DigestMismatch                 digest_mismatch       422   bytes that are not those that were announced
+    │   └── ChecksumMismatch           checksum_mismatch     460   a piece of a resumable upload; send it again
     ├── BadFilter                      bad_filter            400   a filter that cannot be understood
     ├── BadCursor                      bad_cursor            400   a cursor that we did not make, or for another list
     ├── BadReference                   bad_reference         400   a reference to something that must exist and does not
     ├── Forbidden                      forbidden             403   policy says no
+    │   ├── FileRefused                file_refused          403   a file that may not come in, or leave, by policy
     │   └── OutboundRefused            outbound_refused      403   the server may not send requests to that address
     ├── NotFound                       not_found             404
     ├── Gone                           gone                  410   what was there and is kept no longer
@@ -24,6 +26,7 @@
     │   ├── Frozen                     frozen                409   a frozen model's spec, fileset or trust
     │   └── StillReferenced            still_referenced      409   `protect_references` is on
     ├── PreconditionFailed             precondition_failed   412   If-Match or If-None-Match did not hold
+    ├── RangeNotSatisfiable            range_not_satisfiable 416   a range that begins past the end
     ├── TooLarge                       too_large             413   a body over its limit
     ├── UnsupportedMediaType           unsupported_media_type 415
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
@@ -111,6 +114,13 @@ class DigestMismatch(SteelyardError):
     status = 422
 
 
+class ChecksumMismatch(DigestMismatch):
+    """The status is the tus protocol's own."""
+
+    code = "checksum_mismatch"
+    status = 460
+
+
 class BadFilter(SteelyardError):
     code = "bad_filter"
     status = 400
@@ -129,6 +139,10 @@ class BadReference(SteelyardError):
 class Forbidden(SteelyardError):
     code = "forbidden"
     status = 403
+
+
+class FileRefused(Forbidden):
+    code = "file_refused"
 
 
 class OutboundRefused(Forbidden):
@@ -186,6 +200,11 @@ class StillReferenced(Conflict):
 class PreconditionFailed(SteelyardError):
     code = "precondition_failed"
     status = 412
+
+
+class RangeNotSatisfiable(SteelyardError):
+    code = "range_not_satisfiable"
+    status = 416
 
 
 class TooLarge(SteelyardError):

@@ -17,16 +17,20 @@ from steelyard.actions.history import list_revisions
 from steelyard.actions.maintenance import tidy
 from steelyard.actions.perform import perform
 from steelyard.actions.registry import VERBS
+from steelyard.actions.secrets import secret_reader
 from steelyard.actions.workspaces import seed_workspaces
 from steelyard.auth.vault import Vault
 from steelyard.blobs.local import LocalBlobs
 from steelyard.blobs.staging import LocalStaging
 from steelyard.errors import NotFound
+from steelyard.outbound.policy import OutboundPolicy
+from steelyard.outbound.transport import HttpTransport
 from steelyard.records.conditions import NONE
 from steelyard.records.identity import rising_clock, time_ago
 from steelyard.records.models import MODEL
 from steelyard.records.patch import Said
 from steelyard.records.policy import Policy
+from steelyard.sources.rules import SourceRules
 from steelyard.sources.sources import ConfiguredSources
 from steelyard.store.protocol import KeptAnswer, ReadTransaction, WriteTransaction
 from steelyard.store.sqlite import open_store
@@ -62,7 +66,9 @@ async def context(tmp_path: Path, clock: Clock) -> AsyncIterator[Context]:
         vault=Vault(b"k" * 32),
         blobs=LocalBlobs(tmp_path / "blobs"),
         staging=LocalStaging(tmp_path / "uploads"),
-        sources=ConfiguredSources(),
+        sources=ConfiguredSources(
+            HttpTransport(OutboundPolicy()), SourceRules(), secret_reader(store, Vault(b"k" * 32))
+        ),
         policy=Policy(),
         now=now,
         ago=ago,

@@ -2,8 +2,10 @@
 
 import pickle
 import pickletools
+import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -328,11 +330,10 @@ def test_no_change_of_one_byte_before_it_hides_what_pickle_itself_would_run(data
     changed = good[:place] + bytes([data.draw(st.integers(0, 255))]) + good[place + 1 :]
 
     seen = False
-    try:
+    with suppress(ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own decoding of strings warns of odd escapes
         for opcode, argument, _ in pickletools.genops(changed):
             seen = seen or (opcode.name == "GLOBAL" and argument == "os system")
-    except ValueError:
-        pass
     found = scan(reader(changed), len(changed), "a.pkl")
 
     assert found.verdict != "clean" or not seen

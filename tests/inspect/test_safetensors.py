@@ -74,7 +74,7 @@ def test_four_bit_types_take_half_a_byte() -> None:
         (header({"a": _entry()}) + bytes(7), "past the end"),
         (header({"a": _entry()}) + bytes(9), "do not fill"),
         (header('{"a":1,"a":2}'), "twice"),
-        (header(f'{{"a":{{"dtype":"F32","dtype":"F32"}}}}'), "twice"),
+        (header('{"a":{"dtype":"F32","dtype":"F32"}}'), "twice"),
         (header({"a": _entry(shape=[10**30])}) + bytes(8), "64 bits"),
         (header({"": _entry()}) + bytes(8), "names a tensor"),
         (header({"a" * 600: _entry()}) + bytes(8), "names a tensor"),

@@ -37,7 +37,7 @@ def _sharded(placed: dict[str, str] | None, shards: dict[str, list[str]]) -> Ins
         files[path], longer[path] = safetensors({name: tensors[name] for name in names})
     if placed is not None:
         files[_INDEX] = {"metadata": {}, "weight_map": placed}
-    return inspect_checkpoint(Files(files, longer))
+    return inspect_checkpoint(Files(files, longer), "model")
 
 
 _NAMES = list(llama_tensors())

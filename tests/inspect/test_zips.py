@@ -132,6 +132,12 @@ def test_a_second_directory_is_told() -> None:
     assert "several directories" in said(data)
 
 
+def test_an_archive_that_is_a_member_has_a_directory_of_its_own() -> None:
+    found = scanned(zipped({"a.txt": b"hello", "weights.pt": torch_file()}), "model.zip")
+
+    assert (found.kind, found.verdict, found.findings) == ("zip", "clean", ())
+
+
 def test_a_member_that_the_directory_leaves_out_is_scanned_and_told() -> None:
     hidden = zipped({"hidden.pkl": EVIL})
     local = hidden[: hidden.index(b"PK\x01\x02")]
@@ -176,7 +182,7 @@ def test_an_archive_in_an_archive_is_looked_into() -> None:
 def test_archives_in_archives_end_somewhere_and_are_told() -> None:
     data = EVIL
     for _ in range(6):
-        data = zipped({"next.zip": data})
+        data = zipped({"next.zip": data}, deflate=True)
 
     assert scanned(data).verdict == "not scanned"
 

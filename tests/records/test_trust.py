@@ -2,10 +2,9 @@
 
 import pytest
 
-from steelyard.records.policy import Policy
-from steelyard.records.trust import BY_CALLER, code_files, is_code, rule_for
+from steelyard.records.trust import BY_CALLER, AllowLists, code_files, is_code, rule_for
 
-POLICY = Policy(hf_allow_list=("nvidia/.*", "me/exact"), ngc_allow_list=("nvidia/nemo/.*", "["))
+ALLOWED = AllowLists(huggingface=("nvidia/.*", "me/exact"), ngc=("nvidia/nemo/.*", "["))
 
 
 @pytest.mark.parametrize("path", ["modeling_x.py", "deep/a.PY", "x.so", "x.pyd", "b.dylib"])
@@ -36,4 +35,4 @@ def test_the_code_files_are_named_with_their_contents() -> None:
     ],
 )
 def test_an_allow_list_speaks_of_the_whole_name_of_a_source(storage: dict[str, str] | None, rule: str) -> None:
-    assert rule_for(POLICY, storage) == rule
+    assert rule_for(ALLOWED, storage) == rule

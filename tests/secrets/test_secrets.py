@@ -188,13 +188,14 @@ def test_the_value_is_nowhere(data_dir: Path) -> None:
             {"name": "x", "value": [CANARY]},
             {"name": "x", "value": {"v": CANARY}},
             {"name": "x", "valeu": CANARY},
-            {"name": "x", CANARY: "value", "value": CANARY},
             {"name": 5, "value": CANARY},
             {"name": "x", "value": CANARY, "description": 5},
             [CANARY],
         ):
             http.post(base, json=body)
-        http.post(base, content=f'{{"name":"x","value":"{CANARY}'.encode(), headers={"content-type": "application/json"})
+        http.post(
+            base, content=f'{{"name":"x","value":"{CANARY}'.encode(), headers={"content-type": "application/json"}
+        )
         http.post(f"{base}?dry_run=true", json={"name": "dry", "value": CANARY})
         once = {"idempotency-key": "k"}
         for _ in range(2):

@@ -1,9 +1,10 @@
 """What every action is given: the store, the vault, the policy, the clock, and who is asking."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from steelyard.actions.files.pulls import Pulls
 from steelyard.auth.vault import Sealer
 from steelyard.blobs.protocol import BlobStore, Staging
 from steelyard.outbound.policy import OutboundPolicy
@@ -30,13 +31,16 @@ class Sources(Protocol):
     """The places that filesets can take their files from."""
 
     async def pin(self, workspace: str, storage: Fields) -> Pinned:
-        """What `storage` has now. Raises InvalidInput, Forbidden, OutboundRefused, OutboundFailed."""
+        """What `storage` has now. Raises BadReference, InvalidInput, Forbidden, OutboundRefused, OutboundFailed."""
 
     async def read_range(self, fileset: Row, file: FileEntry, offset: int, length: int) -> bytes:
         """Exactly `length` bytes of a file from `offset`. Raises OutboundFailed, also if its content is another now."""
 
     def stream(self, fileset: Row, file: FileEntry) -> AsyncIterator[bytes]:
         """The bytes of a file, in pieces. Raises OutboundFailed, also if its content is another now."""
+
+    async def close(self) -> None:
+        """Ends all connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,5 @@ class Context:
     """A new id with the given prefix."""
     outbound: OutboundPolicy = OutboundPolicy()  # noqa: RUF009 - frozen
     """Where the server may send requests."""
+    pulls: Pulls = field(default_factory=Pulls)
+    """What is being fetched from sources."""

@@ -74,7 +74,8 @@ def secret_reader(store: Store, vault: Sealer) -> SecretReader:
             raise BadReference(f"not a secret: {REFERENCE_RULE}", field=field)
         if named.workspace != workspace:
             raise BadReference(
-                f"the secret {reference!r} is of another workspace; make one in {workspace!r} and name that", field=field
+                f"the secret {reference!r} is of another workspace; make one in {workspace!r} and name that",
+                field=field,
             )
 
         async def action(tx: ReadTransaction) -> Row | None:

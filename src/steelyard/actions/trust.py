@@ -58,7 +58,7 @@ def decide(
         fields["trust_remote_code"] = False
         return None
     return {
-        "rule": rule_for(context.policy, fileset.fields["storage"] if fileset else None),
+        "rule": rule_for(context.policy.trusted_sources, fileset.fields["storage"] if fileset else None),
         "decided_by": caller.name,
         "decided_at": context.now(),
         "reason": caller.reason,

@@ -35,7 +35,7 @@ put references among the fields into their canonical form."""
 _REFERRERS_NAMED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take five times as long to make
 class Written:
     """What a write did: the record before and after (None where there is none), and how it is answered.
 

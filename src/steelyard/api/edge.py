@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Awaitable
 from random import getrandbits
 from time import perf_counter
 
@@ -35,25 +36,24 @@ class Edge:
         started = perf_counter()
         scope[SERVER] = self._server
         headers = scope[HEADERS] = headers_of(scope)
-        request_id = headers.get(b"x-request-id", b"")
-        if not request_id or not _REQUEST_ID.fullmatch(request_id):
+        request_id = headers.get(b"x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = _new_request_id()
         scope[REQUEST_ID] = request_id.decode("latin-1")
-        found = _TRACE.fullmatch(headers.get(b"traceparent", b""))
+        traceparent = headers.get(b"traceparent")
+        found = _TRACE.fullmatch(traceparent) if traceparent else None
         trace_id = found[1] if found else b"0"
         status, complete = 0, False
 
-        async def answer(message: Message) -> None:
+        # Not a coroutine function itself, but one's result: a frame less for each message.
+        def answer(message: Message) -> Awaitable[None]:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message["headers"])
-                headers.append((b"x-request-id", request_id))
-                headers.append((b"x-trace-id", trace_id))
-                message["headers"] = headers
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id), (b"x-trace-id", trace_id)]
             else:
                 complete = not message.get("more_body", False)
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, answer)

@@ -18,6 +18,7 @@ from steelyard.errors import SteelyardError
 _VERBOSE = {b"": False, b"verbose=false": False, b"verbose=true": True}
 _METHODS = frozenset({"GET", "PATCH"})
 _ROUTE = f"{MODELS.prefix}/{{name}}"
+_BEFORE, _BETWEEN = f"{MODELS.prefix}/".split("{workspace}")
 
 
 class HotRoutes:
@@ -29,22 +30,20 @@ class HotRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in _METHODS:
             verbose = _VERBOSE.get(scope["query_string"])
-            match scope["path"].split("/"):
-                case ["", "apis", "models", "v2", "workspaces", workspace, "models", name] if (
-                    name and verbose is not None
-                ):
-                    scope[ROUTE] = _ROUTE
-                    scope["app"] = self._app
-                    request = Request(scope, receive)
-                    try:
-                        if scope["method"] == "GET":
-                            response = await read_record(request, MODELS.kind, workspace, name, verbose=verbose)
-                        else:
-                            response = await change_record(
-                                request, MODELS.kind, workspace, name, PLAIN, verbose=verbose
-                            )
-                    except SteelyardError as error:
-                        response = error_response(error, scope["path"], scope["method"])
-                    await response(scope, receive, send)
-                    return
+            before, _, path = scope["path"].partition(_BEFORE)
+            workspace, between, name = path.partition(_BETWEEN)
+            named = not before and workspace and between and name and "/" not in workspace and "/" not in name
+            if named and verbose is not None:
+                scope[ROUTE] = _ROUTE
+                scope["app"] = self._app
+                request = Request(scope, receive)
+                try:
+                    if scope["method"] == "GET":
+                        response = await read_record(request, MODELS.kind, workspace, name, verbose=verbose)
+                    else:
+                        response = await change_record(request, MODELS.kind, workspace, name, PLAIN, verbose=verbose)
+                except SteelyardError as error:
+                    response = error_response(error, scope["path"], scope["method"])
+                await response(scope, receive, send)
+                return
         await self._app(scope, receive, send)

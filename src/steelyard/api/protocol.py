@@ -1,70 +1,86 @@
 """The server's end of HTTP: refusals in the shape of all other errors, and answers that leave in one piece."""
 
-import asyncio
+import re
+from collections.abc import Awaitable
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Message
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-_HEAD = b"HTTP/1.1 "
-_CONTINUE = b"HTTP/1.1 100"
+from steelyard.api.sendfile import ZERO_COPY, send_file_part
+
+# What no header may hold, beside the ends of lines, which are counted.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_EXTENSIONS: dict[str, dict[object, object]] = {ZERO_COPY: {}}
+_LENGTH, _CONNECTION = b"content-length", b"connection"
 
 
-class OnePieceTransport(asyncio.Transport):
-    """Holds the head of an answer back until its body comes, so that both leave in one call to the system.
+class OnePiece:
+    """Sends an answer whose head is followed by all of its body with one call to the system.
 
-    Everything else passes: it is the transport that it stands before.
+    The head is held back until the body comes. Whatever is unusual about an answer takes the library's way: parts,
+    chunks, a connection that ends, a client that reads slowly, and headers that are not as they should be.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__()
-        self._transport = transport
-        self._head = b""
-        # Taken over as they are: a call less for each of them.
-        self.is_closing = transport.is_closing  # type: ignore[method-assign]
-        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
-        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
-        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
-        self.set_write_buffer_limits = transport.set_write_buffer_limits  # type: ignore[method-assign]
-        self.get_protocol = transport.get_protocol  # type: ignore[method-assign]
-        self.set_protocol = transport.set_protocol  # type: ignore[method-assign]
+    __slots__ = ("_cycle", "_start")
 
-    def write(self, data: Any) -> None:
-        """Sends `data`, after a head that is held back; a head itself waits for what comes after it."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head + data)
-        elif data.startswith(_HEAD) and not data.startswith(_CONTINUE):
-            self._head = data
-        else:
-            self._transport.write(data)
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._start: Message | None = None
 
-    def flush(self) -> None:
-        """Sends a head that nothing came after."""
-        if self._head:
-            self.write(b"")
+    async def send(self, message: Message) -> None:
+        """Takes the messages of ASGI."""
+        if message["type"] == "http.response.start" and self._start is None:
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is not None and not self._sent(start, message):
+            await self._cycle.send(start)  # type: ignore[arg-type]
+            start = None
+        if start is None and message["type"] == ZERO_COPY:
+            await send_file_part(self._cycle, message["file"], message["offset"], message["count"])
+        elif start is None:
+            await self._cycle.send(message)  # type: ignore[arg-type]
 
-    def close(self) -> None:
-        """Sends what is held back, and closes."""
-        self.flush()
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Closes at once."""
-        self._transport.abort()
+    def _sent(self, start: Message, message: Message) -> bool:
+        """Sends the whole answer, if it is a usual one."""
+        cycle, body = self._cycle, message.get("body", b"")
+        if (
+            message.get("more_body", False)
+            or cycle.response_started
+            or cycle.disconnected
+            or cycle.flow.write_paused
+            or not cycle.keep_alive
+            or cycle.scope["method"] == "HEAD"
+        ):
+            return False
+        headers = [*cycle.default_headers, *start["headers"]]
+        names = dict(headers)
+        if names.get(_LENGTH) != b"%d" % len(body) or _CONNECTION in names:
+            return False
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if not head.count(b"\r") == head.count(b"\n") == len(headers) or _CONTROL.search(head):
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[start["status"]], head, body))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
 
 class SteelyardProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, whose refusal of a request that cannot be parsed is JSON too."""
+    """uvicorn's HTTP, whose answers leave in one piece, and whose refusal of what cannot be parsed is JSON too."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has come."""
-        super().connection_made(OnePieceTransport(transport))
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        def in_one_piece(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+            answered: Awaitable[None] = app(scope, receive, OnePiece(cycle).send)
+            return answered
 
-    def on_response_complete(self) -> None:
-        """An answer is at its end, which may have had no body."""
-        self.transport.flush()  # type: ignore[attr-defined]
-        super().on_response_complete()
+        if self.scheme == "http":
+            cycle.scope["extensions"] = _EXTENSIONS
+        super()._start_asgi_task(cycle, in_one_piece)
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what cannot be parsed, and ends the connection, whose state nobody knows any more."""

@@ -1,7 +1,7 @@
 """What a request says: its JSON body, its conditions, who sends it, and the server's context."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -18,6 +18,8 @@ _DIALECTS: Mapping[bytes, Literal["merge", "json_patch"]] = {
     b"application/merge-patch+json": "merge",
     b"application/json-patch+json": "json_patch",
 }
+_JSON = b"application/json"
+_UNCOMPRESSED = frozenset({None, b"identity"})
 _REASON_LENGTH = 1000
 
 HEADERS = "steelyard.headers"
@@ -45,17 +47,20 @@ class Stopping:
 
 def context_of(request: Request) -> Context:
     """The server's context."""
-    return cast("Context", request.scope[SERVER].context)
+    context: Context = request.scope[SERVER].context
+    return context
 
 
 def limits_of(request: Request) -> LimitSettings:
     """How large and how deep bodies may be."""
-    return cast("LimitSettings", request.scope[SERVER].limits)
+    limits: LimitSettings = request.scope[SERVER].limits
+    return limits
 
 
 def server_of(request: Request) -> Server:
     """What is the same for all requests."""
-    return cast("Server", request.scope[SERVER])
+    server: Server = request.scope[SERVER]
+    return server
 
 
 def header(request: Request, name: bytes) -> bytes | None:
@@ -94,9 +99,9 @@ async def raw_body(request: Request, *, batch: bool = False) -> bytes:
     """The body of a write, or of a batch of them, as it came. Raises UnsupportedMediaType, TooLarge."""
     limits = limits_of(request)
     kind = header(request, b"content-type") or b""
-    if kind != b"application/json":
+    if kind != _JSON:
         _check_media_type(kind.decode("latin-1"))
-    if header(request, b"content-encoding") not in {None, b"identity"}:
+    if header(request, b"content-encoding") not in _UNCOMPRESSED:
         raise UnsupportedMediaType("bodies are taken uncompressed; leave out Content-Encoding")
     if batch:
         return await read_body(request, limits.batch_body_bytes, "limits.batch_body_bytes")
@@ -110,7 +115,9 @@ def parsed(request: Request, body: bytes) -> Any:
 
 def said(request: Request, body: bytes, mask: str | None = None) -> Said:
     """The change that the body of a PATCH says, in the dialect of its media type. Raises BrokenJson."""
-    kind = (header(request, b"content-type") or b"").split(b";", 1)[0].strip().lower()
+    kind = header(request, b"content-type") or b""
+    if kind != _JSON:
+        kind = kind.split(b";", 1)[0].strip().lower()
     return Said(parsed(request, body), _DIALECTS.get(kind, "fields"), mask)
 
 

@@ -21,8 +21,10 @@ EXIT_CODES: Mapping[int, str] = {
     6: "conflict (409, 412)",
     7: "not allowed (401, 403)",
     8: "drift: the server is not as the manifests say",
+    9: "a file holds what is dangerous to load, or kept bytes are not what they were",
 }
 DRIFT = 8
+DANGER = 9
 _BY_STATUS = {400: 4, 413: 4, 415: 4, 422: 4, 404: 5, 409: 6, 412: 6, 401: 7, 403: 7}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -15,6 +15,7 @@ def commands(resource: Resource, epilog: str) -> typer.Typer:
     """The group of commands for one resource."""
     verbs, history = Verbs(resource), History(resource)
     noun, fields = resource.noun, resource.parameters()
+    new_fields = resource.parameters(create=True)
     app = typer.Typer(name=resource.plural, help=resource.about, no_args_is_help=True, epilog=epilog)
     app.callback()(remember)
     examples = "\n".join(["\b", "Examples:", *(f"  {line}" for line in resource.examples)])
@@ -25,7 +26,7 @@ def commands(resource: Resource, epilog: str) -> typer.Typer:
     where = " of a workspace" if resource.scoped else ""
     add("list", with_session(verbs.list_), f"List the {resource.plural}{where}.")
     add("get", with_session(verbs.get, _verbose(resource)), f"Show one {noun}.")
-    add("create", with_session(verbs.create, fields), f"Make a {noun}.", examples)
+    add("create", with_session(verbs.create, new_fields), f"Make a {noun}.", examples)
     add(
         "update",
         with_session(verbs.update, {**fields, **_unset(resource)}),

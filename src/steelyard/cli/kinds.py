@@ -1,13 +1,15 @@
 """The kinds of records that the command line knows, by the name that manifests, exports and events call them."""
 
+from steelyard.cli.adapters import ADAPTERS
 from steelyard.cli.aliases import ALIASES
+from steelyard.cli.filesets import FILESETS
 from steelyard.cli.models import MODELS
 from steelyard.cli.projects import PROJECTS
 from steelyard.cli.prompts import PROMPTS
 from steelyard.cli.resource import Resource
 from steelyard.cli.workspaces import WORKSPACES
 
-RESOURCES: tuple[Resource, ...] = (MODELS, PROMPTS, ALIASES, PROJECTS, WORKSPACES)
+RESOURCES: tuple[Resource, ...] = (MODELS, ADAPTERS, FILESETS, PROMPTS, ALIASES, PROJECTS, WORKSPACES)
 
 # What must be there for another to name it comes first.
 ORDER = ("workspace", "project", "prompt", "model", "alias")

@@ -27,7 +27,7 @@ class Kind(Enum):
 class Field:
     """A field that `create` and `update` set; `option` where its name would read badly as an option.
 
-    `clearable` says whether it can be without a value.
+    `clearable` says whether it can be without a value, `fixed` that only `create` sets it.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Field:
     metavar: str = ""
     choices: tuple[str, ...] = ()
     clearable: bool = True
+    fixed: bool = False
 
     @property
     def flag(self) -> str:
@@ -90,7 +91,7 @@ class Resource:
     @property
     def clearable(self) -> list[str]:
         """The fields that `--unset` takes."""
-        return [field.name for field in self.fields if field.clearable]
+        return [field.name for field in self.fields if field.clearable and not field.fixed]
 
     @property
     def scoped(self) -> bool:
@@ -115,9 +116,9 @@ class Resource:
             workspace, _, name = name.partition("/")
         return f"{self.home(workspace)}/{segment(name, self.noun)}", f"{workspace}/{name}"
 
-    def parameters(self) -> dict[str, tuple[Any, Any]]:
-        """The parameters of all fields, by name."""
-        return {field.name: field.parameter() for field in self.fields}
+    def parameters(self, *, create: bool = False) -> dict[str, tuple[Any, Any]]:
+        """The parameters of all fields that can be changed, by name; for a `create` also of those that it alone sets."""
+        return {field.name: field.parameter() for field in self.fields if create or not field.fixed}
 
     def read(self, reader: Reader, values: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that options set. Raises `UsageError`."""

@@ -115,13 +115,19 @@ def _attention(config: Config, found: Architecture, linears: Sequence[Linear]) -
     heads = config.size("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads")
     head_dim = config.size("head_dim", "attention_head_dim", "d_kv")
     if head_dim is None and heads is not None and found.hidden_size is not None:
-        head_dim = Count(found.hidden_size.value // heads.value, f"{found.hidden_size.source} / {heads.source}")
+        if heads.value > found.hidden_size.value:
+            config.fault(heads.source, f"says {heads.value} heads, more than the model has features")
+            heads = None
+        else:
+            head_dim = Count(found.hidden_size.value // heads.value, f"{found.hidden_size.source} / {heads.source}")
     found.heads, found.head_dim = heads, head_dim
     found.kv_heads = _kv_heads(config, heads)
     widths = {linear.out_features for linear in linears if is_text(linear.name) and _KEYS.search(linear.name)}
     latent = config.find("kv_lora_rank") is not None
     if heads is None:
-        found.reasons["num_attention_heads"] = "config.json does not say it, and the weights do not show it"
+        found.reasons["num_attention_heads"] = (
+            "config.json does not say it so that it could be, nor do the weights show it"
+        )
     else:
         _check_queries(config, heads, linears)
     if len(widths) == 1 and head_dim is not None and not latent:

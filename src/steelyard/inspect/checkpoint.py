@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from steelyard.inspect.bitsandbytes import noted_shapes
 from steelyard.inspect.config import MAX_CONFIG, ModelConfig, no_config, read_config
 from steelyard.inspect.draft import Draft
 from steelyard.inspect.embeddings import pooling
@@ -19,10 +20,9 @@ from steelyard.inspect.remote_code import RemoteCode, read_remote_code
 from steelyard.inspect.shards import Format, read_shards, weights_format
 from steelyard.inspect.spec import describe, describe_chat
 from steelyard.inspect.tokenizer import Chat, read_chat
-from steelyard.inspect.weights import Weights, understand
 from steelyard.inspect.version import INSPECTION_VERSION
+from steelyard.inspect.weights import Weights, understand
 from steelyard.records.spec import ModelSpec
-
 
 _REQUIRED = tuple(name for name, field in ModelSpec.model_fields.items() if field.is_required())
 
@@ -107,4 +107,6 @@ def _weights(reading: Reading, config: ModelConfig | None) -> Weights:
     stated = config.whole.part("quantization_config") if config is not None else None
     side = reading.json_object("hf_quant_config.json", MAX_CONFIG) if stated is None else None
     quantization = quantization_of(stated, side)
-    return understand(shards.tensors, config, quantization, whole=shards.whole)
+    packed = quantization is not None and quantization.method == "bitsandbytes"
+    noted = noted_shapes(reading, shards) if packed else {}
+    return understand(shards.tensors, config, quantization, whole=shards.whole, noted=noted)

@@ -179,6 +179,8 @@ def _weights(load: _Load, gpus: int) -> Term:
     if gpus == 1:
         return _term("weights", total, 1, parts or "0", "Sizes of the tensors in the headers of the checkpoint.")
     repeated = sum(_repeated_weights(layout, group, gpus) for group in layout.attention)
+    # A layout written by hand may have projections that are larger than all of its weights.
+    repeated = min(repeated, elements * (1 - Fraction(1, gpus)))
     extra = repeated * total / elements if elements else Fraction(0)
     formula = f"({parts or '0'}) / {gpus} GPUs + {ceil(extra)} for key-value projections that several GPUs hold"
     return _term("weights", total / gpus + extra, gpus, formula, "Shoeybi et al. 2019, Megatron-LM, section 3.")

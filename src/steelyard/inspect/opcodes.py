@@ -287,7 +287,10 @@ def _text(length: int, encoding: str) -> Handler:
         if data is None:
             m._push(COMPUTED)
             return
-        m._push_text(data.decode(encoding, "surrogateescape"))
+        try:
+            m._push_text(data.decode(encoding, "surrogatepass"))
+        except UnicodeDecodeError:
+            raise Broken from None
 
     return handle
 
@@ -378,8 +381,9 @@ def _stack_global(m: _Machine) -> None:
 
 def _inst(m: _Machine) -> None:
     module, name = _utf8(m._line()), _utf8(m._line())
-    args = m._pop_mark()
-    m._push(m._call(m._import(module, name), _args(args)))
+    # The import comes first: it has happened, even if there is no mark then.
+    callee = m._import(module, name)
+    m._push(m._call(callee, _args(m._pop_mark())))
 
 
 def _obj(m: _Machine) -> None:

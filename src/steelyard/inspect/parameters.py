@@ -5,7 +5,7 @@ quantization with scales beside them, and layers that a plain model does not loa
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
@@ -49,10 +49,15 @@ class Parameters:
         return sum(parameter.elements for parameter in self.by_name.values())
 
 
-def parameters_of(tensors: Iterable[Tensor], quantization: Quantization | None) -> Parameters:
-    """The parameters that `tensors` hold, unpacked where they are quantized. Tied weights are not looked for here."""
+def parameters_of(
+    tensors: Iterable[Tensor], quantization: Quantization | None, noted: Mapping[str, tuple[int, ...]]
+) -> Parameters:
+    """The parameters that `tensors` hold, unpacked where they are quantized. Tied weights are not looked for here.
+
+    `noted` are shapes of packed weights that stand beside them, by their names.
+    """
     kept = [tensor for tensor in tensors if not _is_buffer(tensor)]
-    found, unclear = unpacked(kept, quantization)
+    found, unclear = unpacked(kept, quantization, noted)
     by_name = {}
     for name, shape, dtype in found:
         # Only a quantization makes parameters of whole numbers; else they are positions, counters and masks.

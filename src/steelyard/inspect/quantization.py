@@ -90,8 +90,13 @@ def _compressed(values: Mapping[str, Any]) -> Quantization:
     return Quantization("compressed-tensors", bits, f"fp{bits}" if kind == "float" and bits is not None else None)
 
 
-def unpacked(tensors: Sequence[Tensor], quantization: Quantization | None) -> tuple[list[Packed], str | None]:
-    """The weights that `tensors` stand for, and why they are not all known, where that is so."""
+def unpacked(
+    tensors: Sequence[Tensor], quantization: Quantization | None, noted: Mapping[str, tuple[int, ...]]
+) -> tuple[list[Packed], str | None]:
+    """The weights that `tensors` stand for, and why they are not all known, where that is so.
+
+    `noted` are shapes that stand beside the weights, by their names.
+    """
     if quantization is None:
         return [(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors], None
     if quantization.method not in _KNOWN:
@@ -99,11 +104,15 @@ def unpacked(tensors: Sequence[Tensor], quantization: Quantization | None) -> tu
         return kept, f"how {quantization.method!a} packs weights is not known here"
     found: list[Packed] = []
     unclear = None
-    shapes = {tensor.name: tensor.shape for tensor in tensors}
+    names = {tensor.name for tensor in tensors}
     for tensor in tensors:
         if _BESIDE.search(tensor.name) or tensor.name.endswith("_scales"):
             continue
-        weight = next(_weight(tensor, quantization, shapes), None)
+        if quantization.method == "bitsandbytes" and f"{tensor.name}.absmax" in names:
+            shape = noted.get(tensor.name)
+            weight = (tensor.name, shape, tensor.dtype) if shape is not None else None
+        else:
+            weight = next(_weight(tensor, quantization), None)
         if weight is None:
             unclear = f"{tensor.name} is packed in a way that is not known here"
         else:
@@ -111,7 +120,7 @@ def unpacked(tensors: Sequence[Tensor], quantization: Quantization | None) -> tu
     return found, unclear
 
 
-def _weight(tensor: Tensor, quantization: Quantization, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Packed]:
+def _weight(tensor: Tensor, quantization: Quantization) -> Iterator[Packed]:
     """At most one weight: none if its packing is not known."""
     name, shape, dtype = tensor.name, tensor.shape, tensor.dtype
     per_word = _WORDS.get(dtype, 0) // quantization.bits if quantization.bits else 0
@@ -128,8 +137,6 @@ def _weight(tensor: Tensor, quantization: Quantization, shapes: Mapping[str, tup
             yield name.removesuffix("_packed"), (shape[0], shape[1] * count), dtype
     elif name.endswith("_blocks") and len(shape) >= 2 and dtype == "U8":
         yield name.removesuffix("_blocks"), (*shape[:-2], shape[-2] * shape[-1] * 2), dtype
-    elif quantization.method == "bitsandbytes" and dtype == "U8" and f"{name}.absmax" in shapes:
-        yield name, (shape[0] * 2,), dtype
     elif quantization.method == "nvfp4" and dtype == "U8" and len(shape) >= 2:
         yield name, (*shape[:-1], shape[-1] * 2), dtype
     else:

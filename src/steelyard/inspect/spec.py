@@ -40,7 +40,11 @@ def describe(draft: Draft, reading: Reading, config: ModelConfig, weights: Weigh
     forward = FeedForward()
     if parameters is not None:
         forward = feed_forward(linears, parameters.by_name, table.shape[1] if table is not None else None)
-    sizes = architecture_of(text, parameters, linears, forward)
+    if weights is not None and not weights.whole:
+        # What is missing contradicts nothing: the config alone is believed.
+        sizes = architecture_of(text, None, (), FeedForward())
+    else:
+        sizes = architecture_of(text, parameters, linears, forward)
     _sizes(draft, sizes)
     _names(draft, config, name)
     _put(draft, "tied_embeddings", tied, why)

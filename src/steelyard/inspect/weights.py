@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from steelyard.inspect.architecture import text_stack
@@ -49,10 +49,18 @@ class Weights:
 
 
 def understand(
-    tensors: Sequence[Tensor], config: ModelConfig | None, quantization: Quantization | None, *, whole: bool
+    tensors: Sequence[Tensor],
+    config: ModelConfig | None,
+    quantization: Quantization | None,
+    *,
+    whole: bool,
+    noted: Mapping[str, tuple[int, ...]],
 ) -> Weights:
-    """The parameters and linear layers of `tensors`. `whole`: no file of the model is missing."""
-    parameters = parameters_of(tensors, quantization)
+    """The parameters and linear layers of `tensors`. `whole`: no file of the model is missing.
+
+    `noted` are shapes of packed weights that stand beside them, by their names.
+    """
+    parameters = parameters_of(tensors, quantization, noted)
     notes: list[str] = []
     if config is not None:
         parameters = _without_prediction_layers(parameters, config, notes)
@@ -104,12 +112,11 @@ def tie(weights: Weights, config: ModelConfig, reading: Reading) -> tuple[bool |
     if head is not None and table is not None:
         return _saved_head(weights, head, table, (stated, source), reading)
     headed = config.architecture is not None and _HEADED.search(config.architecture) is not None
-    if head is None and table is not None and headed:
+    if head is None and table is not None and headed and weights.whole:
         if stated is not False:
             weights.linears = (*weights.linears, Linear(_head_name(table, config), table.shape[1], table.shape[0]))
             return True, source if stated else f"no output head beside {table.name}"
-        if weights.whole:
-            reading.fault(FILE, f"says that embeddings are not tied, but there is no output head beside {table.name}")
+        reading.fault(FILE, f"says that embeddings are not tied, but there is no output head beside {table.name}")
     if stated is None:
         return None, "config.json does not say it, and the weights have no output head"
     return stated, source

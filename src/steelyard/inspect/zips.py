@@ -6,6 +6,7 @@ differently is told.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -51,27 +52,33 @@ def has_directory(read: Read, size: int) -> bool:
 def read_members(read: Read, size: int, report: Report, where: str) -> list[Member]:
     """Every member that any directory at the end names, or that stands hidden between them. Raises LimitReached."""
     starts = list(_directories(read, size, report))
-    listed: dict[tuple[str, int], Member] = {}
-    names: dict[str, int] = {}
-    directories = set()
-    for start, shift in starts:
-        for entry in _entries(read, size, start, shift, report):
-            if listed.setdefault((entry.name, entry.header), entry) is entry:
-                report.spend_member()
-                directories.add((start, shift))
-                names[entry.name] = names.get(entry.name, 0) + 1
-    if len(directories) > 1:
-        report.find(
-            "suspicious", where, "the archive has several directories: programs will not agree on what it holds"
-        )
+    listed: set[tuple[str, int]] = set()
+    names: Counter[str] = Counter()
+    found: list[Member] = []
+    for number, (start, shift) in enumerate(starts):
+        # A stored archive is a member like any other, and is scanned as one.
+        if any(_is_archive(member) and 0 <= start - member.offset < member.packed for member in found):
+            continue
+        more = [
+            entry for entry in _entries(read, size, start, shift, report) if (entry.name, entry.header) not in listed
+        ]
+        if more and number and found:
+            what = "the archive has several directories: programs will not agree on what it holds"
+            report.find("suspicious", where, what)
+        names.update(entry.name for entry in more)
+        for entry in more:
+            listed.add((entry.name, entry.header))
+            report.spend_member()
+            found += _located(read, size, entry, report, where)
     for name, count in names.items():
         if count > 1:
             report.find("suspicious", where, f"{count} members are called {shown(name)}")
-    found: list[Member] = []
-    for entry in listed.values():
-        found += _located(read, size, entry, report, where)
     found += _hidden(read, size, found, min((start for start, _ in starts), default=size), report, where)
     return found
+
+
+def _is_archive(member: Member) -> bool:
+    return member.method == STORED and member.head.startswith(LOCAL)
 
 
 def _directories(read: Read, size: int, report: Report) -> Iterator[tuple[int, int]]:

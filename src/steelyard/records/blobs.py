@@ -2,7 +2,8 @@
 
 from typing import Any, Literal, NamedTuple
 
-BlobState = Literal["arriving", "live", "deleting"]
+BlobState = Literal["arriving", "live", "corrupt", "deleting"]
+"""`corrupt`: missing, or no longer what the digest says; the same bytes, sent again, mend it."""
 
 
 class Blob(NamedTuple):

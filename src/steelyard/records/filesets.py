@@ -105,7 +105,9 @@ class FileOutput(Shown):
 
 
 class FileEntry(NamedTuple):
-    """A file at a commit. `digest` is None while its bytes are only at the source, which `remote` says how to ask."""
+    """A file at a commit. `digest` is None while its bytes are only at the source, which `remote` says how to ask;
+    `state` is that of its bytes (`records/blobs.py`).
+    """
 
     path: str
     digest: str | None
@@ -114,6 +116,7 @@ class FileEntry(NamedTuple):
     at: str
     remote: dict[str, Any] | None = None
     facts: dict[str, Any] | None = None
+    state: str | None = None
 
 
 class Commit(NamedTuple):

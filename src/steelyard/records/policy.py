@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.errors import Forbidden, Frozen
+from steelyard.records.file_policy import FilePolicy
 from steelyard.records.forms import UnknownFields
+from steelyard.records.trust import AllowLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +18,12 @@ class Policy:
     strict_references: bool = False
     protect_references: bool = False
     allow_trust_remote_code: bool = True
-    hf_allow_list: tuple[str, ...] = ()
-    ngc_allow_list: tuple[str, ...] = ()
+    trusted_sources: AllowLists = AllowLists()  # noqa: RUF009 - frozen
     allow_tool_call_plugin: bool = False
     allow_secret_access: bool = False
     max_record_bytes: int = 1_048_576
     max_depth: int = 64
+    files: FilePolicy = FilePolicy()  # noqa: RUF009 - frozen
 
 
 FREEZABLE = ("spec", "fileset", "trust_remote_code")

@@ -62,7 +62,5 @@ SECRET = Kind(
     never_null=frozenset({"value"}),
     secrets=("value",),
     default_sort="-created_at",
-    filters=FilterFields(
-        kind="platform-secret", fields=(FilterField.text("description"),), secret_paths=("value",)
-    ),
+    filters=FilterFields(kind="platform-secret", fields=(FilterField.text("description"),), secret_paths=("value",)),
 )

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from steelyard.records.policy import Policy
+from typing import Any, NamedTuple
 
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
 BY_CALLER = "caller"
@@ -21,13 +19,20 @@ def code_files(files: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {path: content for path, content in sorted(files) if is_code(path)}
 
 
-def rule_for(policy: Policy, storage: Mapping[str, Any] | None) -> str:
+class AllowLists(NamedTuple):
+    """The sources whose code may be trusted without asking anybody: names, or regular expressions of whole names."""
+
+    huggingface: tuple[str, ...] = ()
+    ngc: tuple[str, ...] = ()
+
+
+def rule_for(allowed: AllowLists, storage: Mapping[str, Any] | None) -> str:
     """The rule by which trust may be given to what comes from `storage` (None: to a model without a fileset)."""
-    if storage and storage["type"] == "huggingface" and (entry := _listed(policy.hf_allow_list, storage["repo_id"])):
+    if storage and storage["type"] == "huggingface" and (entry := _listed(allowed.huggingface, storage["repo_id"])):
         return f"allow list huggingface: {entry}"
     if storage and storage["type"] == "ngc":
         target = "/".join(part for part in (storage["org"], storage["team"], storage["target"]) if part)
-        if entry := _listed(policy.ngc_allow_list, target):
+        if entry := _listed(allowed.ngc, target):
             return f"allow list ngc: {entry}"
     return BY_CALLER
 

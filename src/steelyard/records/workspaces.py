@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from steelyard.records.file_policy import WorkspaceFilePolicy
 from steelyard.records.filters.fields import FilterField, FilterFields
 from steelyard.records.forms import Form
 from steelyard.records.kinds import Kind, Stamped
@@ -12,9 +13,10 @@ EVERY_WORKSPACE = "-"
 
 
 class WorkspaceUpdate(Form):
-    """A change of a workspace: an absent or null description is kept."""
+    """A change of a workspace: an absent or null description is kept. `file_policy` null is the server's."""
 
     description: str | None = None
+    file_policy: WorkspaceFilePolicy | None = None
 
 
 class WorkspaceInput(WorkspaceUpdate):
@@ -59,7 +61,9 @@ WORKSPACE = Kind(
     create=WorkspaceInput,
     update=WorkspaceUpdate,
     answer=Workspace,
-    order=("description",),
+    order=("description", "file_policy"),
+    null_clears=frozenset({"file_policy"}),
+    structs=frozenset({"file_policy"}),
     read_only=("id", "name", "created_at", "created_by", "updated_at", "updated_by", "revision"),
     omits_nulls=False,
     default_sort="-created_at",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
-from steelyard.records.blobs import Blob, StoredInspection
+from steelyard.records.blobs import Blob, BlobState, StoredInspection
 from steelyard.records.deliveries import Delivery, Follower, WebhookState
 from steelyard.records.filesets import Commit, FileChange, FileEntry
 from steelyard.records.filters.ast import Filter
@@ -173,6 +173,9 @@ class ReadTransaction(Protocol):
     async def workspace_has(self, workspace: str, digest: str, since: str) -> bool:
         """Whether a workspace has sent those bytes since a time, or one of its filesets names them at any commit."""
 
+    async def unused_blobs(self, before: str, after: str, limit: int) -> list[str]:
+        """Up to `limit` digests after `after` of bytes that nothing names, claims or has asked for since a time."""
+
     async def garbage(self, limit: int) -> list[str]:
         """Up to `limit` digests of bytes that are being swept."""
 
@@ -254,8 +257,11 @@ class WriteTransaction(ReadTransaction, Protocol):
     async def claim_blob(self, digest: str, workspace: str, at: str) -> None:
         """Notes that a workspace has sent those bytes."""
 
-    async def mark_garbage(self, before: str, limit: int) -> int:
-        """Marks up to `limit` blobs that nothing names, claims or has asked for since a time; answers how many."""
+    async def set_blob_state(self, digest: str, state: BlobState) -> None:
+        """Stores whether bytes that should be here are (`live`) or not (`corrupt`)."""
+
+    async def mark_garbage(self, digest: str, before: str) -> bool:
+        """Marks bytes as being swept, if nothing names, claims or has asked for them since a time; answers whether."""
 
     async def forget_blob(self, digest: str) -> None:
         """Forgets bytes that have been swept."""

@@ -31,6 +31,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         self._history = history
         self._savepoint = savepoint
         self._marked = False
+        self._made: int | None = None
 
     def end(self, *, keep: bool) -> None:
         """Keeps the action's changes for the commit, or takes them back; without a savepoint they can only be kept."""
@@ -44,9 +45,10 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         if self._savepoint and not self._marked:
             self._connection.execute("SAVEPOINT action")
             self._marked = True
-        number = self._connection.execute(self._sql[statement], values).rowcount
-        self.wrote = self.wrote or number != 0
-        return number
+        cursor = self._connection.execute(self._sql[statement], values)
+        self.wrote = self.wrote or cursor.rowcount != 0
+        self._made = cursor.lastrowid
+        return cursor.rowcount
 
     async def insert(self, row: Row, links: Sequence[Link], note: Note) -> None:
         fields = orjson.dumps(row.fields).decode()
@@ -60,13 +62,13 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
 
     async def update(self, row: Row, links: Sequence[Link] | None, note: Note, changed: Sequence[str]) -> None:
         fields = orjson.dumps(row.fields).decode()
-        self._change("update", (row.revision, row.updated_at, row.updated_by, fields, row.id))
+        seq = self._note(row, note, changed, fields)
+        self._change("update", (row.revision, row.updated_at, row.updated_by, seq, fields, row.id))
         if "project" in changed:
             self._change("set_project", (row.fields["project"], row.id))
         if links is not None:
             self._change("unlink", (row.id,))
             self._link(row, links)
-        self._note(row, note, changed, fields)
 
     async def put_fields(self, row: Row) -> None:
         fields = orjson.dumps(row.fields).decode()
@@ -114,12 +116,14 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
     async def forget_answers(self, before: str) -> None:
         self._change("forget_answers", (before,))
 
-    def _note(self, row: Row, note: Note, changed: Sequence[str], fields: str | None) -> None:
+    def _note(self, row: Row, note: Note, changed: Sequence[str], fields: str | None) -> int | None:
+        """The number of the revision; None where no history is kept."""
         if not self._history:
-            return
+            return None
         stamps = (row.id, row.kind, row.workspace, row.name, row.revision, note.action, note.at)
         who = (note.actor, note.request_id, note.reason, note.cause)
         self._change("note", (*stamps, *who, orjson.dumps(changed).decode(), fields))
+        return self._made
 
     def _link(self, row: Row, links: Sequence[Link]) -> None:
         for link in links:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from steelyard.records.blobs import Blob, StoredInspection
+from steelyard.records.blobs import Blob, BlobState, StoredInspection
 from steelyard.records.filesets import Commit, FileChange, FileEntry
 from steelyard.records.names import Reference
 
@@ -56,6 +56,10 @@ class FileReads:
     async def workspace_has(self, workspace: str, digest: str, since: str) -> bool:
         return bool(self._connection.execute(self._sql["workspace_has"], (digest, workspace, since)).fetchone()[0])
 
+    async def unused_blobs(self, before: str, after: str, limit: int) -> list[str]:
+        rows = self._connection.execute(self._sql["unused_blobs"], (before, after, limit))
+        return [digest for (digest,) in rows]
+
     async def garbage(self, limit: int) -> list[str]:
         return [digest for (digest,) in self._connection.execute(self._sql["garbage"], (limit,))]
 
@@ -101,8 +105,11 @@ class FileChanges:
     async def claim_blob(self, digest: str, workspace: str, at: str) -> None:
         self._change("claim_blob", (digest, workspace, at))
 
-    async def mark_garbage(self, before: str, limit: int) -> int:
-        return self._change("mark_garbage", (before, limit))
+    async def set_blob_state(self, digest: str, state: BlobState) -> None:
+        self._change("set_blob_state", (digest, state))
+
+    async def mark_garbage(self, digest: str, before: str) -> bool:
+        return bool(self._change("mark_garbage", (digest, before)))
 
     async def forget_blob(self, digest: str) -> None:
         self._change("forget_blob", (digest,))
@@ -119,9 +126,12 @@ class FileChanges:
 
 
 def _entry(found: Sequence[Any]) -> FileEntry:
-    path, digest, size, since, at, remote, facts = found
+    path, digest, size, since, at, remote, facts, state = found
     return FileEntry(
-        path, digest, size, since, at, orjson.loads(remote) if remote else None, orjson.loads(facts) if facts else None
+        *(path, digest, size, since, at),
+        remote=orjson.loads(remote) if remote else None,
+        facts=orjson.loads(facts) if facts else None,
+        state=state,
     )
 
 

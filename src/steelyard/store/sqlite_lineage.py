@@ -1,7 +1,8 @@
 """What SQLite knows of where models come from: the part of a reading transaction that is about it."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
@@ -15,19 +16,11 @@ class LineageReads:
 
     async def lineage(self, model: Reference, *, up: int, down: int, limit: int) -> list[Relative]:
         values = (model.workspace, model.name, up, down, limit)
-        rows = self._connection.execute(self._sql["lineage"], values)
-        return [
-            Relative(
-                direction,
-                depth,
-                kind,
-                Reference(workspace, name),
-                (near_kind, Reference(near_workspace, near_name)),
-                via,
-                bool(here),
-                bool(has_workspace),
-                finetuning_type,
-                fileset,
-            )
-            for direction, depth, kind, workspace, name, near_kind, near_workspace, near_name, via, here, has_workspace, finetuning_type, fileset in rows
-        ]
+        return [_relative(found) for found in self._connection.execute(self._sql["lineage"], values)]
+
+
+def _relative(found: Sequence[Any]) -> Relative:
+    direction, depth, kind, workspace, name, near_kind, near_workspace, near_name, via, here, has_workspace = found[:11]
+    near = (near_kind, Reference(near_workspace, near_name))
+    reference = Reference(workspace, name)
+    return Relative(direction, depth, kind, reference, near, via, bool(here), bool(has_workspace), *found[11:])

@@ -25,6 +25,8 @@ Action = Callable[[WriteTransaction], Awaitable[Any]]
 # How long, in seconds, a batch may hold up the event loop before it commits what it has.
 _BATCH_TIME = 0.005
 
+_NOT_WRITTEN = "the database could not be written: nothing was changed; try again"
+
 
 class _Job(NamedTuple):
     action: Action
@@ -102,18 +104,19 @@ class SqliteWriter:
             self._busy = False
             self._idle.set()
             return
-        loop = asyncio.get_running_loop()
         outcomes: list[_Outcome] = []
         if self._jobs[0].heavy:
-            committed = loop.run_in_executor(self._thread, self._run_whole, self._jobs.popleft(), outcomes)
+            committed = self._thread.submit(self._run_whole, self._jobs.popleft(), outcomes)
         else:
             try:
                 self._run_batch(outcomes)
             except sqlite3.Error as error:
                 self._give_up(outcomes, error)
                 return
-            committed = loop.run_in_executor(self._thread, self._commit)
-        committed.add_done_callback(lambda done: self._settle(outcomes, done.exception()))
+            committed = self._thread.submit(self._commit)
+        # Not `run_in_executor`, which makes a second future of the first.
+        loop = asyncio.get_running_loop()
+        committed.add_done_callback(lambda done: loop.call_soon_threadsafe(self._settle, outcomes, done.exception()))
 
     def _run_whole(self, job: _Job, outcomes: list[_Outcome]) -> None:
         outcomes.append(_Outcome(job))
@@ -158,8 +161,11 @@ class SqliteWriter:
         return True
 
     def _commit(self) -> None:
+        if not self._connection.in_transaction:
+            raise Unavailable(_NOT_WRITTEN)
         try:
-            self._connection.execute("COMMIT")
+            # The method, not a statement: that would give the interpreter's lock up and ask for it back several times.
+            self._connection.commit()
         except sqlite3.Error:
             self._roll_back()
             raise
@@ -207,4 +213,4 @@ def _named(error: BaseException) -> BaseException:
         return error
     if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
         return StorageFull("the disk is full: nothing was changed; free some space and try again")
-    return Unavailable("the database could not be written: nothing was changed; try again")
+    return Unavailable(_NOT_WRITTEN)

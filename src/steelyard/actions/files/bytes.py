@@ -7,8 +7,8 @@ from pathlib import Path
 from steelyard.actions.context import Context
 from steelyard.actions.files.commits import CLAIM_SECONDS
 from steelyard.blobs.protocol import Staged
-from steelyard.errors import Unavailable
-from steelyard.records.blobs import Blob
+from steelyard.errors import TooLarge, Unavailable
+from steelyard.records.blobs import Blob, BlobState
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
 _SWEEP_WAIT = 0.05
@@ -27,13 +27,23 @@ async def receive(
 
     Raises TooLarge, UploadConflict (fewer bytes than announced), DigestMismatch, StorageFull and what `pieces` raises.
     """
-    async with await context.staging.begin(length=length, expires_at=context.ago(-CLAIM_SECONDS)) as upload:
+    check_size(context, length or 0)
+    # Whoever goes away begins again: nothing needs to be found after a crash.
+    async with await context.staging.begin(length=length, resumable=False) as upload:
         try:
             async for piece in pieces:
+                check_size(context, upload.offset + len(piece))
                 await upload.write(piece)
             return await keep(context, workspace, await upload.finish(expected=expected))
         finally:
             await context.staging.discard(upload.id)
+
+
+def check_size(context: Context, size: int) -> None:
+    """Raises TooLarge for more bytes than a file may have."""
+    limit = context.policy.files.max_bytes
+    if size > limit:
+        raise TooLarge(f"the file is larger than {limit} bytes (setting files.max_bytes)", limit=limit)
 
 
 async def keep(context: Context, workspace: str, staged: Staged) -> Blob:
@@ -42,20 +52,23 @@ async def keep(context: Context, workspace: str, staged: Staged) -> Blob:
     facts = {"scan": found, "git_oid": staged.git_oid}
     arriving = Blob(staged.digest, staged.size, "arriving", context.now(), facts)
 
-    async def announce(tx: WriteTransaction) -> bool:
+    async def announce(tx: WriteTransaction) -> BlobState | None:
         there = await tx.blob(staged.digest)
-        if there is not None and there.state == "deleting":
-            return False
-        await tx.put_blob(arriving)
-        return True
+        if there is None or there.state != "deleting":
+            await tx.put_blob(arriving)
+        return there.state if there is not None else None
 
     for _ in range(_SWEEP_TRIES):
-        if await context.store.write(announce):
+        before = await context.store.write(announce)
+        if before != "deleting":
             break
         # The same bytes are being swept this moment: they must be gone before they can come again.
         await asyncio.sleep(_SWEEP_WAIT)
     else:
         raise Unavailable("the same content is being removed; try again")
+    if before == "corrupt":
+        # Only one of all who bring these bytes now sees that state: nobody's fresh bytes are removed.
+        await context.blobs.delete(staged.digest)
     await context.blobs.put(staged)
     live = arriving._replace(state="live", seen_at=context.now())
 

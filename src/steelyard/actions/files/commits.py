@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.files.leaving import check_put
 from steelyard.actions.files.tree import check_path, require_fileset_row
 from steelyard.actions.records import shown
 from steelyard.actions.trust import withdraw_trust
@@ -233,6 +234,8 @@ async def _check_bytes(tx: ReadTransaction, context: Context, row: Row, changes:
             missing[change.digest] = change.path
         elif blob.size != change.size:
             raise InvalidInput.of(("body", "size"), "size", f"{change.path!r} has {blob.size} bytes, not {change.size}")
+        else:
+            await check_put(tx, context, row, change.path, blob.facts)
     if missing:
         digest, path = next(iter(missing.items()))
         more = f", and those of {len(missing) - 1} others," if len(missing) > 1 else ""

@@ -72,7 +72,10 @@ async def preupload(request: Request) -> Response:
 
 
 def _asked(number: int, file: Any) -> tuple[str, bool]:
-    """The path of a file to come, and whether it is sent in the commit: small texts are. Raises InvalidInput, BadPath."""
+    """The path of a file to come, and whether it is sent in the commit: small texts are.
+
+    Raises InvalidInput, BadPath.
+    """
     match file:
         case {"path": str(path), "size": int(size), "sample": str(sample)} if size >= 0 and not isinstance(size, bool):
             try:

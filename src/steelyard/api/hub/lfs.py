@@ -6,6 +6,7 @@ parts that the Hub's clients know. Parts come in order; what is there of a part 
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
@@ -33,7 +34,7 @@ _MEDIA_TYPE = (b"content-type", b"application/vnd.git-lfs+json")
 @on_repository(router, ".git/info/lfs/objects/batch", "POST", api=False)
 async def batch(request: Request) -> Response:
     """For each of the objects, where to send it; nothing for one that the workspace has already."""
-    body, repository, context = await jsonbody_of(request), repository_of(request), context_of(request)
+    body, repository, context = await json_body(request), repository_of(request), context_of(request)
     await require_fileset(context, repository.workspace, repository.name)
     if body.get("operation") != "upload":
         raise InvalidInput.of(("body", "operation"), "enum", "must be 'upload'; download files by their paths")
@@ -88,13 +89,13 @@ async def _actions(request: Request, oid: str, size: int, *, in_parts: bool) -> 
         part = max(PART_BYTES, -(-size // _MOST_PARTS))
         async with await context.staging.begin(length=size, expires_at=context.ago(-TICKET_SECONDS)) as upload:
             ticket = ticket._replace(upload=upload.id, part=part)
-    href = f"{endpoint_of(request)}/lfs/{write_ticket(context, ticket)}"
+    place, query = f"{endpoint_of(request)}/lfs", f"?{urlencode({'ticket': write_ticket(context, ticket)})}"
     if ticket.upload is not None:
         headers["chunk_size"] = str(ticket.part)
-        headers |= {str(number): f"{href}/{number}" for number in range(1, ticket.parts + 1)}
+        headers |= {str(number): f"{place}/{number}{query}" for number in range(1, ticket.parts + 1)}
     verify = f"{url_of(request, repository)}.git/info/lfs/objects/verify"
     return {
-        "upload": {"href": href, "header": headers, "expires_in": TICKET_SECONDS},
+        "upload": {"href": place + query, "header": headers, "expires_in": TICKET_SECONDS},
         "verify": {"href": verify, "header": {}},
     }
 
@@ -102,7 +103,7 @@ async def _actions(request: Request, oid: str, size: int, *, in_parts: bool) -> 
 @on_repository(router, ".git/info/lfs/objects/verify", "POST", api=False)
 async def verify(request: Request) -> Response:
     """Whether an object has arrived whole."""
-    body, context = await jsonbody_of(request), context_of(request)
+    body, context = await json_body(request), context_of(request)
     ((oid, size),) = _objects({"objects": [body]})
     absent = await missing_bytes(context, repository_of(request).workspace, [oid])
     known = None if absent else await known_blob(context, oid)
@@ -111,10 +112,14 @@ async def verify(request: Request) -> Response:
     return answers.json({"oid": oid, "size": size})
 
 
-@router.put("/lfs/{ticket}")
-async def put_whole(request: Request, ticket: str) -> Response:
+def _ticket(request: Request) -> Ticket:
+    return read_ticket(context_of(request), request.query_params.get("ticket", ""))
+
+
+@router.put("/lfs")
+async def put_whole(request: Request) -> Response:
     """Takes an object in one piece."""
-    context, allowed = context_of(request), read_ticket(context_of(request), ticket)
+    context, allowed = context_of(request), _ticket(request)
     declared = header(request, b"content-length")
     if allowed.upload is not None or declared not in {None, b"%d" % allowed.size}:
         message = f"must be {allowed.size}, which was announced" if allowed.upload is None else "comes in parts"
@@ -123,10 +128,10 @@ async def put_whole(request: Request, ticket: str) -> Response:
     return Response(status_code=200, headers={"etag": f'"{allowed.digest}"'})
 
 
-@router.put("/lfs/{ticket}/{number}")
-async def put_part(request: Request, ticket: str, number: str) -> Response:
+@router.put("/lfs/{number}")
+async def put_part(request: Request, number: str) -> Response:
     """Takes a part of an object. Bytes that are there from an attempt that broke off are skipped."""
-    context, allowed = context_of(request), read_ticket(context_of(request), ticket)
+    context, allowed = context_of(request), _ticket(request)
     if allowed.upload is None or not number.isascii() or not number.isdigit() or len(number) > 9:
         raise NotFound("there is no such part")
     index = int(number)
@@ -156,11 +161,11 @@ async def put_part(request: Request, ticket: str, number: str) -> Response:
     return Response(status_code=200, headers={"etag": f'"{allowed.upload}-{index}"'})
 
 
-@router.post("/lfs/{ticket}")
-async def complete(request: Request, ticket: str) -> Response:
+@router.post("/lfs")
+async def complete(request: Request) -> Response:
     """Makes the parts one object, if their sha256 is the one that was announced; else nothing is kept."""
-    body, context = await jsonbody_of(request), context_of(request)
-    allowed = read_ticket(context, ticket)
+    body, context = await json_body(request), context_of(request)
+    allowed = _ticket(request)
     if allowed.upload is None or body.get("oid") != allowed.digest:
         raise InvalidInput.of(("body", "oid"), "oid", "must be that of the object whose parts were sent here")
     if not await missing_bytes(context, allowed.workspace, [allowed.digest]):

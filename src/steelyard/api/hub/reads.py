@@ -81,7 +81,7 @@ async def _read_paths(request: Request) -> tuple[list[str], bool]:
         expand = isinstance(said, dict) and said.get("expand") is True
     else:
         form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_PATHS + 10)
-        paths, expand = form.get("paths", []), _asked((form.get("expand") or [None])[-1])
+        paths, expand = form.get("paths", []), _asked(form.get("expand", ["false"])[-1])
     paths = [paths] if isinstance(paths, str) else paths
     if not isinstance(paths, list) or len(paths) > _MOST_PATHS or not all(isinstance(path, str) for path in paths):
         raise InvalidInput.of(("body", "paths"), "list_type", f"must be a list of at most {_MOST_PATHS} paths")

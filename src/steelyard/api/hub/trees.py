@@ -80,7 +80,7 @@ async def commits_of(context: Context, repository: Repository, files: list[FileE
     found: dict[int, Commit] = {}
     for number in {file.since for file in files}:
         _, commits = await list_commits(context, repository.workspace, repository.name, newest=number, limit=1)
-        found |= {number: commit for commit in commits if commit.number == number}
+        found |= {commit.number: commit for commit in commits}
     return found
 
 

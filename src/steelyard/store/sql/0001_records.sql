@@ -13,6 +13,7 @@ CREATE TABLE records (
     updated_at TEXT NOT NULL,
     created_by TEXT,
     updated_by TEXT,
+    last_seq   INTEGER,                  -- revisions.seq of its last change, once it has been updated
     fields     TEXT NOT NULL,
     project    TEXT,                     -- as in `fields`, for the index
     CONSTRAINT records_name UNIQUE (kind, workspace, name)

@@ -2,7 +2,7 @@
 CREATE TABLE blobs (
     digest  TEXT PRIMARY KEY,
     size    INTEGER NOT NULL,
-    state   TEXT NOT NULL,               -- arriving (being stored), live, deleting (being swept)
+    state   TEXT NOT NULL,               -- arriving (being stored), live, corrupt, deleting (being swept)
     seen_at TEXT NOT NULL,               -- when it was last uploaded, or asked for by somebody who means to name it
     facts   TEXT NOT NULL                -- JSON: what is known of the content, whatever its name
 ) STRICT, WITHOUT ROWID;
@@ -59,6 +59,11 @@ CREATE TABLE inspections (
     at      TEXT NOT NULL,
     body    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Workspaces of before they could have a policy of their own.
+UPDATE records SET fields = json_set(fields, '$.file_policy', NULL) WHERE kind = 'workspace';
+UPDATE deleted SET fields = json_set(fields, '$.file_policy', NULL) WHERE kind = 'workspace';
+UPDATE revisions SET fields = json_set(fields, '$.file_policy', NULL) WHERE kind = 'workspace' AND fields IS NOT NULL;
 
 -- Models of before there were adapters and origins of specs.
 UPDATE records SET fields = json_set(fields, '$.adapters', json('[]'), '$.spec_origin', NULL, '$.trust_decision', NULL)

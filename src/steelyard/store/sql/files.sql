@@ -18,13 +18,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 UPDATE commits SET content = ? WHERE fileset_id = ? AND number = ?;
 
 -- name: file_at
-SELECT f.path, f.digest, f.size, f.since, f.at, f.remote, b.facts
+SELECT f.path, f.digest, f.size, f.since, f.at, f.remote, b.facts, b.state
 FROM files AS f LEFT JOIN blobs AS b ON b.digest = f.digest
 WHERE f.fileset_id = ?1 AND f.path = ?2 AND f.since <= ?3 AND (f.until IS NULL OR f.until > ?3);
 
 -- name: files_at
 -- In the order of their paths, from after `?3`, those whose path is at least `?4` and less than `?5`.
-SELECT f.path, f.digest, f.size, f.since, f.at, f.remote, b.facts
+SELECT f.path, f.digest, f.size, f.since, f.at, f.remote, b.facts, b.state
 FROM files AS f LEFT JOIN blobs AS b ON b.digest = f.digest
 WHERE f.fileset_id = ?1 AND f.path > ?3 AND f.path >= ?4 AND f.path < ?5
 AND f.since <= ?2 AND (f.until IS NULL OR f.until > ?2)
@@ -75,11 +75,20 @@ OR EXISTS (
 );
 
 -- name: mark_garbage
-UPDATE blobs SET state = 'deleting' WHERE digest IN (
-    SELECT b.digest FROM blobs AS b
-    WHERE b.seen_at < ?1 AND NOT EXISTS (SELECT 1 FROM files AS f WHERE f.digest = b.digest)
-    AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.digest = b.digest AND c.at >= ?1) LIMIT ?2
-);
+UPDATE blobs SET state = 'deleting' WHERE digest = ?1 AND seen_at < ?2
+AND NOT EXISTS (SELECT 1 FROM files AS f WHERE f.digest = ?1)
+AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.digest = ?1 AND c.at >= ?2);
+
+-- name: set_blob_state
+UPDATE blobs SET state = ?2 WHERE digest = ?1 AND state IN ('live', 'corrupt');
+
+-- name: unused_blobs
+-- Bytes after the digest `?2` that nothing names, claims or has asked for since a time.
+SELECT b.digest FROM blobs AS b
+WHERE b.digest > ?2 AND b.seen_at < ?1 AND b.state <> 'deleting'
+AND NOT EXISTS (SELECT 1 FROM files AS f WHERE f.digest = b.digest)
+AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.digest = b.digest AND c.at >= ?1)
+ORDER BY b.digest LIMIT ?3;
 
 -- name: garbage
 SELECT digest FROM blobs WHERE state = 'deleting' ORDER BY digest LIMIT ?;

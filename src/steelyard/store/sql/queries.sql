@@ -12,7 +12,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, workspace, name) DO NOTHING;
 
 -- name: update
-UPDATE records SET revision = ?, updated_at = ?, updated_by = ?, fields = ? WHERE id = ?;
+UPDATE records SET revision = ?, updated_at = ?, updated_by = ?, last_seq = COALESCE(?, last_seq), fields = ?
+WHERE id = ?;
 
 -- name: set_project
 -- Apart from the update: SQLite writes an index again whenever its columns are named, whatever they are set to.
@@ -22,20 +23,28 @@ UPDATE records SET project = ? WHERE id = ?;
 DELETE FROM records WHERE id = ?;
 
 -- name: remember_deleted
-INSERT INTO deleted (id, kind, workspace, name, parent, revision, created_at, created_by, fields, deleted_at, deleted_with)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO deleted (id, kind, workspace, name, parent, revision, created_at, created_by, last_seq, fields, deleted_at,
+                     deleted_with)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT last_seq FROM records WHERE id = ?1), ?9, ?10, ?11);
 
 -- name: note
-INSERT INTO revisions (record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO revisions (record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed,
+                       fields, previous)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+        COALESCE((SELECT last_seq FROM records WHERE id = ?1), (SELECT MAX(seq) FROM last_changes WHERE record_id = ?1)));
 
 -- name: note_workspace_delete
-INSERT INTO revisions (record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed)
-SELECT id, kind, workspace, name, revision + 1, 'delete', ?, ?, ?, ?, ?, '[]' FROM records WHERE workspace = ? ORDER BY seq;
+INSERT INTO revisions (record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed,
+                       previous)
+SELECT id, kind, workspace, name, revision + 1, 'delete', ?, ?, ?, ?, ?, '[]',
+       COALESCE(last_seq, (SELECT MAX(l.seq) FROM landmarks AS l WHERE l.record_id = records.id))
+FROM records WHERE workspace = ? ORDER BY seq;
 
 -- name: remember_workspace
-INSERT INTO deleted (id, kind, workspace, name, parent, revision, created_at, created_by, fields, deleted_at, deleted_with)
-SELECT id, kind, workspace, name, parent, revision + 1, created_at, created_by, fields, ?, ? FROM records WHERE workspace = ?;
+INSERT INTO deleted (id, kind, workspace, name, parent, revision, created_at, created_by, last_seq, fields, deleted_at,
+                     deleted_with)
+SELECT id, kind, workspace, name, parent, revision + 1, created_at, created_by, last_seq, fields, ?, ?
+FROM records WHERE workspace = ?;
 
 -- name: delete_in_workspace
 DELETE FROM records WHERE workspace = ?;
@@ -61,28 +70,62 @@ FROM deleted WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?;
 DELETE FROM deleted WHERE id = ?;
 
 -- name: forget_revisions
-DELETE FROM revisions WHERE record_id = ? AND action <> 'purge';
+WITH RECURSIVE back (seq, previous) AS (
+    SELECT seq, previous FROM revisions WHERE seq = (SELECT MAX(seq) FROM last_changes WHERE record_id = ?)
+    UNION ALL SELECT r.seq, r.previous FROM back AS b JOIN revisions AS r ON r.seq = b.previous
+)
+DELETE FROM revisions WHERE seq IN (SELECT seq FROM back) AND action <> 'purge';
 
 -- name: revision
-SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields
-FROM revisions WHERE record_id = ? AND revision = ?;
+-- From the nearest landmark at or after it back to it, or from the last change if there is none.
+WITH RECURSIVE back (seq, revision, previous) AS (
+    SELECT seq, revision, previous FROM revisions WHERE seq = COALESCE(
+        (SELECT seq FROM landmarks WHERE record_id = ?1 AND revision >= ?2 ORDER BY revision LIMIT 1),
+        (SELECT MAX(seq) FROM last_changes WHERE record_id = ?1))
+    UNION ALL
+    SELECT r.seq, r.revision, r.previous FROM back AS b JOIN revisions AS r ON r.seq = b.previous WHERE b.revision > ?2
+)
+SELECT r.seq, r.record_id, r.kind, r.workspace, r.name, r.revision, r.action, r.at, r.actor, r.request_id, r.reason, r.cause,
+       r.changed, r.fields
+FROM back AS b CROSS JOIN revisions AS r ON r.seq = b.seq WHERE b.revision = ?2;
 
 -- name: revision_at
-SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields
-FROM revisions WHERE record_id = ? AND at <= ? ORDER BY revision DESC LIMIT 1;
+WITH RECURSIVE back (seq, at, previous) AS (
+    SELECT seq, at, previous FROM revisions WHERE seq = COALESCE(
+        (SELECT seq FROM landmarks WHERE record_id = ?1 AND at > ?2 ORDER BY revision LIMIT 1),
+        (SELECT MAX(seq) FROM last_changes WHERE record_id = ?1))
+    UNION ALL
+    SELECT r.seq, r.at, r.previous FROM back AS b JOIN revisions AS r ON r.seq = b.previous WHERE b.at > ?2
+)
+SELECT r.seq, r.record_id, r.kind, r.workspace, r.name, r.revision, r.action, r.at, r.actor, r.request_id, r.reason, r.cause,
+       r.changed, r.fields
+FROM back AS b CROSS JOIN revisions AS r ON r.seq = b.seq WHERE b.at <= ?2 LIMIT 1;
 
 -- name: revisions
-SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields
-FROM revisions WHERE record_id = ? AND revision <= ? ORDER BY revision DESC LIMIT ?;
+-- They come in the order of the steps, the newest first.
+WITH RECURSIVE back (seq, revision, previous) AS (
+    SELECT seq, revision, previous FROM revisions WHERE seq = COALESCE(
+        (SELECT seq FROM landmarks WHERE record_id = ?1 AND revision >= ?2 ORDER BY revision LIMIT 1),
+        (SELECT MAX(seq) FROM last_changes WHERE record_id = ?1))
+    UNION ALL
+    SELECT r.seq, r.revision, r.previous FROM back AS b JOIN revisions AS r ON r.seq = b.previous
+)
+SELECT r.seq, r.record_id, r.kind, r.workspace, r.name, r.revision, r.action, r.at, r.actor, r.request_id, r.reason, r.cause,
+       r.changed, r.fields
+FROM back AS b CROSS JOIN revisions AS r ON r.seq = b.seq WHERE b.revision <= ?2 LIMIT ?3;
 
 -- name: count_revisions
-SELECT COUNT(*) FROM revisions WHERE record_id = ?;
+WITH RECURSIVE back (previous) AS (
+    SELECT previous FROM revisions WHERE seq = (SELECT MAX(seq) FROM last_changes WHERE record_id = ?)
+    UNION ALL SELECT r.previous FROM back AS b JOIN revisions AS r ON r.seq = b.previous
+)
+SELECT COUNT(*) FROM back;
 
 -- name: caused
 -- The changes that the last delete of a record brought about in others.
 SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields
 FROM revisions WHERE cause = ?1 AND action = 'update'
-AND seq > (SELECT MAX(seq) FROM revisions WHERE record_id = ?1 AND action IN ('create', 'undelete')) ORDER BY seq;
+AND seq > (SELECT MAX(seq) FROM landmarks WHERE record_id = ?1 AND action IN ('create', 'undelete')) ORDER BY seq;
 
 -- name: events
 SELECT seq, record_id, kind, workspace, name, revision, action, at, actor, request_id, reason, cause, changed, fields

@@ -11,7 +11,7 @@ FROM webhook_states WHERE webhook_id = ?;
 
 -- name: webhook_start
 -- The change that made the webhook, or brought it back.
-SELECT seq FROM revisions WHERE record_id = ? AND action IN ('create', 'undelete') ORDER BY revision DESC LIMIT 1;
+SELECT seq FROM landmarks WHERE record_id = ? AND action IN ('create', 'undelete') ORDER BY revision DESC LIMIT 1;
 
 -- name: put_webhook_state
 INSERT INTO webhook_states (webhook_id, cursor, failures, failing_since, next_attempt_at, last_attempt_at,

@@ -5,20 +5,20 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.needs import lacking
 
 
 @contextlib.contextmanager
 def small_disk(place: Path, mebibytes: int) -> Iterator[Path]:
-    """A file system in memory. Needs the right to mount, as in a container that runs as root; else the test skips."""
+    """A file system in memory. Needs the right to mount, as in a container that runs as root; else it is lacking."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(place)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        pytest.skip("there is no mount command")
+        lacking("there is no mount command")
     if done.returncode:
-        pytest.skip(f"cannot mount a small file system: {done.stderr.strip()}")
+        lacking(f"cannot mount a small file system: {done.stderr.strip()}")
     try:
         yield place
     finally:

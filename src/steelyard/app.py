@@ -37,8 +37,10 @@ from steelyard.api import (
     hub,
     insight,
     secrets,
+    sync,
     system,
     transfer,
+    uploads,
     webhooks,
 )
 from steelyard.api.access_log import AccessLog
@@ -136,7 +138,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             Exception: errors.on_unexpected,
         },
     )
-    parts = (adapters, insight, files, commits, hub, secrets, batch, transfer, feed, webhooks, system)
+    parts = (adapters, insight, files, commits, uploads, sync, hub, secrets, batch, transfer, feed, webhooks, system)
     routers = [*map(routes_of, RESOURCES), *(part.router for part in parts)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.needs import lacking
 
 BUCKET = "weights"
 KEY_ID = "key-of-the-tests"
@@ -49,7 +49,7 @@ def options(url: str, **others: str) -> dict[str, str]:
 @contextlib.contextmanager
 def _serving(command: list[str], *, create: bool = True) -> Iterator[str]:
     if not Path(command[0]).exists():
-        pytest.skip("there is no object store to test against: run `make .venv-storage/.ready`")
+        lacking("there is no object store to test against: run `make .venv-storage/.ready`")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     urls: queue.Queue[str] = queue.Queue()
 

@@ -2,52 +2,28 @@
 
 import contextlib
 import sqlite3
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.api.paths import models
+from tests.disks import fill, small_disk
 from tests.servers import running
 
 PATH = models("default")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB in memory. Needs the right to mount, as in a container that runs as root."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"cannot mount a small file system: {done.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
+def test_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4) as place:
+        _fill_and_free(place)
 
 
-def _fill(place: Path) -> Path:
-    """A file that takes all the room that is left."""
-    ballast = place / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as stream:
-        while True:
-            stream.write(bytes(4096))
-    return ballast
-
-
-def test_a_full_disk(small_disk: Path) -> None:
-    data_dir = small_disk / "data"
+def _fill_and_free(place: Path) -> None:
+    data_dir = place / "data"
     kept: dict[str, str] = {}
     with running(data_dir) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         assert client.post(PATH, json={"name": "first", "description": "before"}).status_code == 201
-        ballast = _fill(small_disk)
+        ballast = fill(place)
         refused = 0
         for number in range(200):
             name, description = f"m{number}", "d" * 900

@@ -160,3 +160,14 @@ def test_the_files_of_a_frozen_model_do_not_change(http: httpx.Client, workspace
 
     assert (answer.status_code, answer.json()["code"]) == (409, "frozen")
     assert f"{workspace}/m" in answer.json()["detail"]
+
+
+def test_when_the_metadata_change_the_spec_follows(http: httpx.Client, workspace: str) -> None:
+    put(http, workspace, "weights", llama())
+    made(http, models(workspace), name="m", fileset="weights")
+
+    metadata = {"model": {"tool_calling": {"tool_call_parser": "hermes"}}}
+    http.patch(f"{filesets(workspace)}/weights", json={"metadata": metadata})
+
+    assert get_model(http, workspace, "m")["spec"]["tool_call_config"]["tool_call_parser"] == "hermes"
+    assert revisions(http, workspace, "m")[0]["action"] == "inspect"

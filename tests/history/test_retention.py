@@ -5,7 +5,6 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,13 @@ from steelyard.actions.history import list_revisions
 from steelyard.actions.maintenance import tidy
 from steelyard.actions.perform import perform
 from steelyard.actions.registry import VERBS
-from steelyard.actions.secrets import secret_reader
-from steelyard.actions.workspaces import seed_workspaces
-from steelyard.auth.vault import Vault
-from steelyard.blobs.local import LocalBlobs
-from steelyard.blobs.staging import LocalStaging
 from steelyard.errors import NotFound
-from steelyard.outbound.policy import OutboundPolicy
-from steelyard.outbound.transport import HttpTransport
 from steelyard.records.conditions import NONE
-from steelyard.records.identity import rising_clock, time_ago
 from steelyard.records.models import MODEL
 from steelyard.records.patch import Said
-from steelyard.records.policy import Policy
-from steelyard.sources.rules import SourceRules
-from steelyard.sources.sources import ConfiguredSources
 from steelyard.store.protocol import KeptAnswer, ReadTransaction, WriteTransaction
-from steelyard.store.sqlite import open_store
 from tests.api.paths import LAYERS, SPEC, made, models, projects
+from tests.contexts import opened
 from tests.servers import running
 
 DAY = 24 * 3600
@@ -58,27 +46,8 @@ def clock() -> Clock:
 @pytest.fixture
 async def context(tmp_path: Path, clock: Clock) -> AsyncIterator[Context]:
     """The actions of a server, in this process, on a store of their own."""
-    numbers = count(1)
-    store = open_store(tmp_path / "steelyard.db", 1)
-    now, ago = rising_clock(clock), time_ago(clock)
-    context = Context(
-        store=store,
-        vault=Vault(b"k" * 32),
-        blobs=LocalBlobs(tmp_path / "blobs"),
-        staging=LocalStaging(tmp_path / "uploads"),
-        sources=ConfiguredSources(
-            HttpTransport(OutboundPolicy()), SourceRules(), secret_reader(store, Vault(b"k" * 32))
-        ),
-        policy=Policy(),
-        now=now,
-        ago=ago,
-        new_id=lambda prefix: f"{prefix}-{next(numbers)}",
-    )
-    await seed_workspaces(context)
-    yield context
-    await store.close()
-    await context.staging.close()
-    await context.blobs.close()
+    async with opened(tmp_path, clock) as context:
+        yield context
 
 
 async def create(context: Context, name: str, **body: Any) -> None:

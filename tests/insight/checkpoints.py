@@ -64,6 +64,7 @@ def safetensors(shapes: Mapping[str, list[int]]) -> bytes:
         header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
         end += size
     text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + bytes(end)
 
 

@@ -102,6 +102,8 @@ WAYS_TO_SYSTEM = {
     "underflows after it ran": SYSTEM[:-1] + b"0000.",
     "second in a row": pickle.dumps([1, 2]) + SYSTEM,
     "third, of an older protocol": pickle.dumps(1) + pickle.dumps(2, 1) + pickle.dumps(Runs(eval, "1"), 0),
+    "an import without the mark that it needs": b"\x80\x02ios\nsystem\n.",
+    "a name that is no Unicode": b"\x80\x04X\x03\0\0\0\xed\xa0\x80" + b"0" + SYSTEM,
     "behind what may be text": b"K\x02.N." + SYSTEM,
     "behind something else": pickle.dumps([1, 2]) + bytes(5_000) + calling("os", "system"),
     "behind a broken one": b"\x80\x04ccollections\nOrderedDict\n\xff\xff" + calling("os", "system"),
@@ -130,12 +132,29 @@ def test_a_name_that_is_computed_while_unpickling_is_dangerous() -> None:
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        # CPython's unpickler loses `some` with the frame, and imports os.system; its readers of bytes import `someos`.
+        b"\x80\x04\x95\x05\0\0\0\0\0\0\0csomeos\nsystem\n.",
+        b"\x80\x04\x95\x05\0\0\0\0\0\0\0\x8c\x08collectios\x94.",
+        b"\x80\x04\x95\x0a\0\0\0\0\0\0\0N\x95\xff\0\0\0\0\0\0\0" + b"N0" * 200 + b"N.",
+    ],
+)
+def test_a_frame_that_cuts_an_opcode_in_two_is_dangerous(data: bytes) -> None:
+    found = scanned(data)
+
+    assert found.verdict == "dangerous"
+    assert "frame" in found.findings[0].what
+
+
+@pytest.mark.parametrize(
     ("data", "said"),
     [
         (b"\x80\x02\x82\x05(tR.", "extension registry"),
         (b"\x80\x02\x84\x01\0\0\0.", "extension registry"),
         (b"\x80\x04ccollections\nOrderedDict\n}\x8c\x01aK\x01sb.", "itself"),
         (b"\x80\x04ccollections\nOrderedDict\n)RK\x01\x85R.", "did not import by name"),
+        (b"\x80\x02Nr\xff\xff\xff\xff.", "make room"),
         (b"\x80\x04cargparse\nNamespace\n)RN}\x8c\x09__class__csome\nThing\ns\x86b.", "another class"),
     ],
 )
@@ -223,6 +242,13 @@ def test_too_many_opcodes_are_told_and_what_stood_before_is_kept() -> None:
 
     assert found.verdict == "dangerous"
     assert any("not scanned whole" in finding.what for finding in found.findings)
+
+
+def test_strings_of_escapes_count_as_work() -> None:
+    data = b"".join(b"S'" + b"\\x41" * 250 + b"'\n0" for _ in range(100)) + b"N."
+
+    assert scanned(data, "a.pkl").verdict == "clean"
+    assert scanned(data, "a.pkl", Limits(opcodes=5_000)).verdict == "not scanned"
 
 
 def test_a_harmless_pickle_of_too_many_opcodes_is_not_clean() -> None:

@@ -98,8 +98,17 @@ def test_a_header_that_is_too_long_is_not_read() -> None:
     assert files.read_bytes < 100
 
 
-def test_more_tensors_than_any_model_has_are_refused_before_they_take_memory() -> None:
-    body = header("{" + ",".join(f'"{number}":{{}}' for number in range(MAX_TENSORS + 10)) + "}")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + ",".join(f'"{number}":{{}}' for number in range(MAX_TENSORS + 10)) + "}",
+        "[" + ",".join(["[]"] * 4_000_000) + "]",
+        '{"a":[' + ",".join(['"ab"'] * 4_000_000) + "]}",
+    ],
+    ids=["tensors", "lists", "texts"],
+)
+def test_more_than_any_model_has_is_refused_before_it_takes_memory(text: str) -> None:
+    body = header(text)
     tracemalloc.start()
 
     with pytest.raises(BadCheckpoint, match="more than"):

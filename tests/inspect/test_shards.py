@@ -107,3 +107,11 @@ def test_a_flood_of_faults_is_cut() -> None:
     inspection = _sharded(placed, {})
 
     assert len(inspection.faults) == MAX_FAULTS
+
+
+def test_an_index_of_more_values_than_tensors_is_not_made() -> None:
+    index = '{"weight_map": {"a": [' + "[]," * 3_000_000 + "1]}}"
+
+    inspection = inspect_checkpoint(Files({"config.json": LLAMA, _INDEX: index}))
+
+    assert "values" in inspection.faults[0].message

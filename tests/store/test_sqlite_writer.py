@@ -29,7 +29,15 @@ class Breakable(sqlite3.Connection):
     said: list[str]
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        word = sql.split(maxsplit=1)[0]
+        self.say(sql.split(maxsplit=1)[0])
+        return super().execute(sql, *parameters)
+
+    def commit(self) -> None:
+        self.say("COMMIT")
+        super().commit()
+
+    def say(self, word: str) -> None:
+        """Waits or fails, if that has been asked for."""
         self.said.append(word)
         if word in self.gates:
             assert self.gates[word].wait(30)
@@ -37,7 +45,6 @@ class Breakable(sqlite3.Connection):
             error = sqlite3.OperationalError("made to fail")
             error.sqlite_errorcode = self.fails[word]
             raise error
-        return super().execute(sql, *parameters)
 
 
 @pytest.fixture
@@ -137,6 +144,29 @@ async def test_a_name_that_is_taken_in_the_same_batch(writer: SqliteWriter, tmp_
     found = await run(writer, insert("a"), insert("b", "a"), insert("c"))
     assert (found[0], type(found[1]), found[2]) == ("a", AlreadyExists, "c")
     assert stored(tmp_path) == {"a", "c"}
+
+
+async def test_savepoints_are_set_only_when_an_action_fails_after_a_change(
+    writer: SqliteWriter, connection: Breakable, tmp_path: Path
+) -> None:
+    await run(writer, insert("a"), insert("a"), insert(then=NotFound("no")), insert("b"))
+    assert "SAVEPOINT" not in connection.said, "nothing had to be taken back"
+    await run(writer, insert("c"), insert("bad", then=NotFound("no")), insert("d"), insert("e"))
+    assert connection.said.count("SAVEPOINT") == 4
+    assert connection.said.count("COMMIT") == 2
+    assert stored(tmp_path) == {"a", "b", "c", "d", "e"}
+
+
+async def test_a_transaction_that_sqlite_has_ended_is_told_to_all(
+    writer: SqliteWriter, connection: Breakable, tmp_path: Path
+) -> None:
+    async def ends(tx: WriteTransaction) -> None:
+        connection.execute("ROLLBACK")  # as SQLite does by itself when the disk is full
+
+    found = await run(writer, insert("a"), ends)
+    assert [type(one) for one in found] == [Unavailable, Unavailable]
+    assert stored(tmp_path) == set()
+    assert await run(writer, insert("a")) == ["a"]
 
 
 async def test_an_action_sees_those_before_it(writer: SqliteWriter) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.files.commits import first_commit
+from steelyard.actions.inspections import put_specs
 from steelyard.actions.references import require_project
-from steelyard.actions.writes import Write
+from steelyard.actions.writes import Write, Written
 from steelyard.errors import Forbidden
 from steelyard.records.conditions import Conditions
 from steelyard.records.filesets import FILESET
@@ -27,7 +28,15 @@ def update_fileset(
     context: Context, caller: Caller, workspace: str, name: str, said: Said, conditions: Conditions
 ) -> Write:
     """Changes a fileset. Raises InvalidInput; performed, InvalidInput, NotFound, PreconditionFailed."""
-    return writes.update(context, caller, FILESET, workspace, name, said, conditions, fileset_rules)
+    changed = writes.update(context, caller, FILESET, workspace, name, said, conditions, fileset_rules)
+
+    async def run(tx: WriteTransaction) -> Written:
+        written = await changed.run(tx)
+        if written.before and written.before.fields["metadata"] != written.row.fields["metadata"]:
+            await put_specs(tx, context, caller, written.row)
+        return written
+
+    return Write(FILESET, "update", run)
 
 
 def delete_fileset(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:

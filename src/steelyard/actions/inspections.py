@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from steelyard.actions import writes
@@ -151,25 +152,51 @@ async def follow_files(context: Context, caller: Caller, fileset: Row) -> int:
     """Brings the specs of the models of a fileset up to its files as they are now; answers how many changed."""
     home = Reference(fileset.workspace, fileset.name)
 
-    async def models(tx: ReadTransaction) -> list[Row]:
-        found = await tx.referrers(FILESET.name, home, fileset.id, _MOST_MODELS)
-        return [row for row, field in found if row.kind == MODEL.name and field == "fileset"]
-
-    if not await context.store.read(models):
+    if not await context.store.read(lambda tx: _models_of(tx, home, fileset.id)):
         return 0
 
     async def update(tx: WriteTransaction) -> int:
         row = await tx.find(FILESET.name, home.workspace, home.name)
-        if row is None or not row.fields["file_count"]:
+        if row is None:
             return 0
-        content, changed = await known_content(tx, row), 0
-        for model in await models(tx):
-            fields = dict(model.fields)
-            put_spec(fields, model.fields, content, row, plugins=context.policy.allow_tool_call_plugin, sent=False)
-            after = await writes.change_fields(
-                tx, context, caller, MODEL, model, fields, verb="inspect", cause=row.id, stored_form=True
-            )
-            changed += after.revision != model.revision
-        return changed
+        return await put_specs(tx, context, caller, row)
 
     return await write(context, update, heavy=True)
+
+
+async def put_specs(tx: WriteTransaction, context: Context, caller: Caller, fileset: Row) -> int:
+    """Gives the models of a fileset the spec that its files and metadata say now; answers how many changed."""
+    home, changed = Reference(fileset.workspace, fileset.name), 0
+    models = await _models_of(tx, home, fileset.id)
+    content = await known_content(tx, fileset) if models and fileset.fields["file_count"] else None
+    for model in models if content else ():
+        assert content is not None  # noqa: S101
+        fields = dict(model.fields)
+        put_spec(fields, model.fields, content, fileset, plugins=context.policy.allow_tool_call_plugin, sent=False)
+        after = await writes.change_fields(
+            tx, context, caller, MODEL, model, fields, verb="inspect", cause=fileset.id, stored_form=True
+        )
+        changed += after.revision != model.revision
+    return changed
+
+
+async def _models_of(tx: ReadTransaction, home: Reference, id: str) -> list[Row]:
+    found = await tx.referrers(FILESET.name, home, id, _MOST_MODELS)
+    return [row for row, field in found if row.kind == MODEL.name and field == "fileset"]
+
+
+async def catch_up(context: Context, caller: Caller) -> int:
+    """Brings all models up to their files: those that a crash, between a commit and this, has left behind.
+
+    Answers how many changed. A fileset that cannot be read now is left for the next time.
+    """
+    changed = 0
+    for reference in await context.store.scan(lambda tx: tx.filesets_ahead(_MOST_MODELS)):
+        row = await context.store.scan(partial(_find, reference))
+        if row is not None:
+            changed += await follow_files(context, caller, row)
+    return changed
+
+
+async def _find(reference: Reference, tx: ReadTransaction) -> Row | None:
+    return await tx.find(FILESET.name, reference.workspace, reference.name)

@@ -5,6 +5,7 @@ import logging
 
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.history import purge_deleted
+from steelyard.actions.inspections import catch_up
 from steelyard.actions.perform import ANSWER_SECONDS
 from steelyard.errors import SteelyardError
 from steelyard.store.protocol import WriteTransaction
@@ -14,6 +15,7 @@ _log = logging.getLogger("steelyard.maintenance")
 ROUND_SECONDS = 600.0
 _PURGED_AT_ONCE = 500
 _CALLER = Caller(name="steelyard", reason="the retention time is over")
+_READER = Caller(name="steelyard", reason="the files have changed")
 
 
 async def maintain(context: Context, retention_seconds: float) -> None:
@@ -21,6 +23,7 @@ async def maintain(context: Context, retention_seconds: float) -> None:
     while True:
         try:
             await tidy(context, retention_seconds)
+            await catch_up(context, _READER)
         except SteelyardError as error:
             _log.warning("tidying up failed: %s", error.message)
         await asyncio.sleep(ROUND_SECONDS)

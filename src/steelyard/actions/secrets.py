@@ -146,6 +146,6 @@ def _resealed(vault: Sealer, kind: Kind, row: Row) -> tuple[Fields, int, int]:
         except UnreadableSecret:
             failed += 1
             continue
-        fields[parent] = {**holder, child: renewed} if child else renewed
+        fields[parent] = {**(holder or {}), child: renewed} if child else renewed
         done += 1
     return fields, done, failed

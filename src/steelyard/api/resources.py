@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from steelyard.api.filesets import create_fileset
 from steelyard.api.routes import Resource
 from steelyard.api.writes import shape_gone_message, shape_gone_record
 from steelyard.records.adapters import ADAPTER
@@ -37,6 +38,7 @@ FILESETS = Resource(
     plural="filesets",
     created=200,
     page_size=10,
+    creates=create_fileset,
     delete_shape=lambda _home, _name: shape_gone_record,
     delete_answer=Fileset,
 )

@@ -68,6 +68,11 @@ class Upload(Protocol):
     @property
     def metadata(self) -> Mapping[str, str]: ...
 
+    @property
+    def path(self) -> Path:
+        """The file, for who reads it while it grows."""
+        ...
+
     async def write(self, piece: bytes) -> None:
         """Append; the disk follows behind, so an error may be about an earlier piece.
 
@@ -117,6 +122,13 @@ class Staging(Protocol):
 
     async def resume(self, id: str) -> Upload:
         """Go on with an upload. Raises `NotFound`, and `UploadConflict` while another writer has it."""
+        ...
+
+    async def announce(self, id: str, length: int) -> None:
+        """Say how long an upload will be that was begun without a length, durably, before it is resumed.
+
+        Raises `NotFound`, and `UploadConflict` if it has another length, or more bytes already.
+        """
         ...
 
     async def state(self, id: str) -> UploadState:

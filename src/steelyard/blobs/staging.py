@@ -60,6 +60,9 @@ class LocalStaging:
     async def resume(self, id: str) -> LocalUpload:
         return await self._opening(lambda: self._reopen(self._known(id)))
 
+    async def announce(self, id: str, length: int) -> None:
+        await self._run(lambda: self._announce(id, length))
+
     async def state(self, id: str) -> UploadState:
         return await self._run(lambda: self._known(id))
 
@@ -97,14 +100,27 @@ class LocalStaging:
         try:
             _lock(descriptor, path)
             if resumable:
-                said = {"length": state.length, "metadata": state.metadata, "expires_at": state.expires_at}
-                write_file(self._sidecar(state.id), json.dumps(said).encode())
-                flush_folder(self._folder)
+                self._say(state)
         except StorageFull:
             os.close(descriptor)
             self._remove(state.id)
             raise
         return LocalUpload(state, StagingFile(path, descriptor, 0, hashlib.sha256()), self._threads, self._remember)
+
+    def _announce(self, id: str, length: int) -> None:
+        state = self._known(id)
+        if state.length == length:
+            return
+        if state.length is not None or state.offset > length:
+            known = f"was announced with {state.length}" if state.length is not None else f"has {state.offset}"
+            raise UploadConflict(f"The upload {known} bytes, not {length}; begin a new one", offset=state.offset)
+        self._say(state._replace(length=length))
+
+    def _say(self, state: UploadState) -> None:
+        """Keep, durably, what the sender said."""
+        said = {"length": state.length, "metadata": state.metadata, "expires_at": state.expires_at}
+        write_file(self._sidecar(state.id), json.dumps(said).encode())
+        flush_folder(self._folder)
 
     def _reopen(self, state: UploadState) -> LocalUpload:
         path = self._content(state.id)

@@ -113,6 +113,10 @@ class LocalUpload:
     def metadata(self) -> Mapping[str, str]:
         return self._state.metadata
 
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
     async def write(self, piece: bytes) -> None:
         self._check_open()
         if self.length is not None and self._offset + len(piece) > self.length:

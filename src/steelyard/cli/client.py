@@ -67,6 +67,11 @@ class Client:
             headers["authorization"] = f"Bearer {checked_token(token)}"
         self._http = httpx.Client(headers=headers, transport=transport, timeout=TIMEOUT_SECONDS)
 
+    @property
+    def url(self) -> str:
+        """The address of the server, as a message may show it."""
+        return shown(self._url)
+
     def __enter__(self) -> Self:
         return self
 

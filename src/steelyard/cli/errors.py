@@ -4,6 +4,7 @@ CliError              1   unexpected: the server failed, or what answers is no s
 ├── UsageError        2   the command line itself is wrong, or a manifest
 ├── StartError        3   the server cannot start, or nobody answers at the address
 ├── CutError          1   an answer did not come, or broke off
+├── NothingError      5   nothing has the name that was given
 └── RefusedError          by status: 4, 5, 6, 7 or 1
 """
 
@@ -63,6 +64,12 @@ class StartError(CliError):
     """There is no server to talk to."""
 
     exit_code = 3
+
+
+class NothingError(CliError):
+    """Nothing has the name that was given."""
+
+    exit_code = 5
 
 
 class CutError(CliError):

@@ -20,7 +20,9 @@ FILESETS = Resource(
         Field("project", "The project that it belongs to."),
         Field("metadata", "What is said of the content, as JSON, @file or -.", Kind.JSON),
         Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON),
-        Field("storage", "Where its files come from, as JSON, @file or -; our own when not given.", Kind.JSON, fixed=True),
+        Field(
+            "storage", "Where its files come from, as JSON, @file or -; our own when not given.", Kind.JSON, fixed=True
+        ),
         Field("cache", "Of a source: fetch all files now, not each when it is first read.", Kind.SWITCH, fixed=True),
     ),
     examples=(

@@ -85,9 +85,9 @@ class Report:
         if len(self._imports) < _MAX_IMPORTS:
             self._imports[name] = None
 
-    def spend_opcode(self) -> None:
-        """Counts one opcode. Raises LimitReached."""
-        self._opcodes -= 1
+    def spend_opcodes(self, count: int = 1) -> None:
+        """Counts opcodes, or other steps that take as long. Raises LimitReached."""
+        self._opcodes -= count
         if self._opcodes < 0:
             raise LimitReached(f"more than {self.limits.opcodes} opcodes")
 

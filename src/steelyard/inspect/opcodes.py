@@ -18,6 +18,7 @@ _MAX_TEXT = 1_024
 _MAX_TEXT_KEPT = 16 << 20
 _MAX_ITEMS = 64
 _MAX_EVENTS = 1_000
+_MAX_MEMO = 1 << 24
 
 
 class _Kind:
@@ -107,9 +108,10 @@ class _Machine:
         self._memo: dict[int, Value] = {}
         self._text_kept = 0
         self._at = stream.position
+        self._frame_end = 0
 
     def run(self) -> None:
-        stream, walk, spend, handlers = self._stream, self.walk, self._report.spend_opcode, _HANDLERS
+        stream, walk, spend, handlers = self._stream, self.walk, self._report.spend_opcodes, _HANDLERS
         walk.framed = stream.peek(2) in _PROTOCOLS
         try:
             while True:
@@ -129,6 +131,8 @@ class _Machine:
                 spend()
                 handler(self)
                 walk.opcodes += 1
+                if self._at < self._frame_end < stream.position:
+                    self._cut_frame()
         except Broken:
             pass
         except _Cut:
@@ -208,7 +212,22 @@ class _Machine:
     def _remember(self, index: int) -> None:
         if index < 0:
             raise Broken
+        if index > _MAX_MEMO:
+            self._event("suspicious", f"has an unpickler make room for {index} values that it does not hold")
         self._memo[index] = self._top()
+
+    def enter_frame(self, length: int) -> None:
+        """FRAME: the next `length` bytes are whole opcodes, which unpicklers read in one piece."""
+        if self._stream.position < self._frame_end < self._stream.position + length:
+            self._cut_frame()
+        self._frame_end = max(self._frame_end, self._stream.position + length)
+
+    def _cut_frame(self) -> None:
+        # CPython drops the rest of a frame that ends within an argument, and reads the argument from behind it: what
+        # the pickle then imports stands in other bytes than those that other readers take.
+        self._event(
+            "dangerous", "has a frame that ends within an opcode, so that unpicklers disagree on what it imports"
+        )
 
     # What matters
 
@@ -337,6 +356,7 @@ def _string_line(m: _Machine) -> None:
         return
     if len(line) < 2 or line[0] != line[-1] or line[0] not in "'\"":
         raise Broken
+    m._report.spend_opcodes(line.count("\\"))
     m._push_text(_ESCAPE.sub(_unescaped, line[1:-1]))
 
 
@@ -496,7 +516,7 @@ def _protocol(m: _Machine) -> None:
 
 
 def _frame(m: _Machine) -> None:
-    m._number(8)
+    m.enter_frame(m._number(8))
 
 
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|[\\'\"abfnrtv])")

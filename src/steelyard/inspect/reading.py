@@ -13,6 +13,8 @@ from steelyard.errors import BadCheckpoint
 from steelyard.inspect.files import CheckpointFiles
 
 MAX_DEPTH = 64
+MAX_VALUES = 2_000_000
+"""Values in one JSON file: each costs many times the bytes that spell it."""
 MAX_FAULTS = 100
 """Faults that are kept of one checkpoint: a broken one can have millions."""
 # Longer integers cost more to convert than they can mean; tokenizers really do write 10^30 for "no limit".
@@ -130,11 +132,14 @@ class Reading:
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a checkpoint's JSON. Raises BadCheckpoint for what is not JSON, duplicate keys, and depth over 64.
+    """The value of a checkpoint's JSON. Raises BadCheckpoint for what is not JSON, duplicate keys, depth over 64, and
+    more values than such a file has any use for.
 
     NaN and the infinities are taken, because libraries write them (`time_step_limit` of mamba); who wants a number asks
     whether it is one.
     """
+    if body.count(b",") > MAX_VALUES or body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        raise BadCheckpoint(f"holds more than {MAX_VALUES} values")
     try:
         value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:

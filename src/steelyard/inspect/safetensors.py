@@ -30,6 +30,8 @@ MAX_HEADER = 32 << 20
 MAX_TENSORS = 250_000
 """Tensors of one file at most: each costs memory before it can be known to be real."""
 _MAX_DIMENSIONS = 8
+_COMMAS = 12
+"""At most these stand in what is said of a tensor: between 8 sizes, 2 offsets, 3 keys and tensors."""
 _MAX_NAME = 512
 _MAX_NUMBER = 2**63 - 1
 _FIRST_READ = 16 << 10
@@ -75,6 +77,9 @@ def _bad(path: str, message: str) -> BadCheckpoint:
 
 
 def _decode(path: str, text: bytes) -> dict[str, Any]:
+    # Values cost many times the bytes that spell them, so they are counted before any is made.
+    if text.count(b",") > _COMMAS * MAX_TENSORS or text.count(b"[") > 3 * MAX_TENSORS:
+        raise _bad(path, f"declares more than {MAX_TENSORS} tensors")
     try:
         entries = json.JSONDecoder(object_pairs_hook=_Pairs(), parse_int=_integer).decode(text.decode("utf-8"))
     except UnicodeDecodeError:

@@ -59,16 +59,17 @@ def read_members(read: Read, size: int, report: Report, where: str) -> list[Memb
         # A stored archive is a member like any other, and is scanned as one.
         if any(_is_archive(member) and 0 <= start - member.offset < member.packed for member in found):
             continue
-        more = [
-            entry for entry in _entries(read, size, start, shift, report) if (entry.name, entry.header) not in listed
-        ]
+        more: list[Member] = []
+        for entry in _entries(read, size, start, shift, report):
+            if (entry.name, entry.header) not in listed:
+                report.spend_member()
+                listed.add((entry.name, entry.header))
+                more.append(entry)
         if more and number and found:
             what = "the archive has several directories: programs will not agree on what it holds"
             report.find("suspicious", where, what)
         names.update(entry.name for entry in more)
         for entry in more:
-            listed.add((entry.name, entry.header))
-            report.spend_member()
             found += _located(read, size, entry, report, where)
     for name, count in names.items():
         if count > 1:

@@ -91,17 +91,18 @@ def refusal_of_put(policy: FilePolicy, path: str, scan: Scan | None) -> str | No
     return f"{path!r} {_nature(scan)}, and this workspace takes none (file policy safetensors_only); send safetensors"
 
 
-def leaving(
-    policy: FilePolicy, path: str, digest: str | None, scan: Scan | None, models: Sequence[ModelTrust]
-) -> Leaving:
-    """Whether a file may leave a fileset which is that of `models`. `models` may be empty where no trust is needed."""
+def leaving(policy: FilePolicy, path: str, content: str, scan: Scan | None, models: Sequence[ModelTrust]) -> Leaving:
+    """Whether a file may leave a fileset which is that of `models`; `content` is its sha256.
+
+    `models` may be left empty where the file needs no trust.
+    """
     if policy.pickles == "safetensors_only" and runs_when_loaded(scan):
         return Leaving(
             f"{path!r} {_nature(scan)}, and this workspace hands none out (file policy safetensors_only); "
             "publish the weights as safetensors"
         )
     asked = policy.untrusted_code == "refuse" and needs_trust(path, scan)
-    if asked and models and not any(digest in model.trusted for model in models):
+    if asked and models and not any(content in model.trusted for model in models):
         return Leaving(_untrusted(path, scan, models))
     warns = policy.pickles == "warn" and runs_when_loaded(scan)
     return Leaving(warning=_warning(path, scan) if warns else None)

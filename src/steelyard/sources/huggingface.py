@@ -34,10 +34,10 @@ class HuggingfaceSource:
         check_written(fetcher.rules, self._endpoint, "storage.endpoint")
 
     async def pin(self) -> Pinned:
-        revision: str = self._storage["original_revision"] or self._storage["revision"]
+        revision: str = self._storage["revision"]
         commit = await self._commit(revision)
         files = [file async for file in self._files(commit)]
-        storage = {**self._storage, "revision": commit, "original_revision": revision}
+        storage = {**self._storage, "revision": commit, "original_revision": self._storage["original_revision"] or revision}
         return Pinned(storage, commit, checked_files(files))
 
     async def _commit(self, revision: str) -> str:

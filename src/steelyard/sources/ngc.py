@@ -38,10 +38,10 @@ class NgcSource:
         self._token: str | None = None
 
     async def pin(self) -> Pinned:
-        wanted = self._storage["original_version"] or self._storage["version"]
+        wanted = self._storage["version"]
         version = wanted or await self._latest()
         files = [file async for file in self._files(version)]
-        storage = {**self._storage, "version": version, "original_version": wanted}
+        storage = {**self._storage, "version": version, "original_version": self._storage["original_version"] or wanted}
         return Pinned(storage, None, checked_files(files))
 
     async def _latest(self) -> str:

@@ -179,6 +179,9 @@ class ReadTransaction(Protocol):
     async def garbage(self, limit: int) -> list[str]:
         """Up to `limit` digests of bytes that are being swept."""
 
+    async def filesets_ahead(self, limit: int) -> list[Reference]:
+        """Up to `limit` filesets at another commit than some model's spec was read at."""
+
     async def inspection(self, content: str) -> StoredInspection | None:
         """What was read in a content."""
 

@@ -72,7 +72,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
 
     async def put_fields(self, row: Row) -> None:
         fields = orjson.dumps(row.fields).decode()
-        self._change("update", (row.revision, row.updated_at, row.updated_by, fields, row.id))
+        self._change("update", (row.revision, row.updated_at, row.updated_by, None, fields, row.id))
 
     async def delete(self, row: Row, note: Note) -> None:
         # First the note: the numbers of a record's revisions go on when it is undeleted.

@@ -63,6 +63,9 @@ class FileReads:
     async def garbage(self, limit: int) -> list[str]:
         return [digest for (digest,) in self._connection.execute(self._sql["garbage"], (limit,))]
 
+    async def filesets_ahead(self, limit: int) -> list[Reference]:
+        return [Reference(*found) for found in self._connection.execute(self._sql["filesets_ahead"], (limit,))]
+
     async def inspection(self, content: str) -> StoredInspection | None:
         found = self._connection.execute(self._sql["inspection"], (content,)).fetchone()
         return StoredInspection(found[0], found[1], orjson.loads(found[2])) if found else None

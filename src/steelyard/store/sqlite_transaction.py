@@ -30,22 +30,7 @@ class SqliteReadTransaction(FileReads, LineageReads, WebhookReads):
 
     async def find(self, kind: str, workspace: str, name: str) -> Row | None:
         found = self._connection.execute(self._sql["find"], (kind, workspace, name)).fetchone()
-        if found is None:
-            return None
-        id, revision, created_at, updated_at, created_by, updated_by, parent, fields = found
-        return Row(
-            kind,
-            id,
-            workspace,
-            name,
-            revision,
-            created_at,
-            updated_at,
-            orjson.loads(fields),
-            created_by,
-            updated_by,
-            parent,
-        )
+        return _row((kind, workspace, name, *found)) if found else None
 
     async def exists(self, kind: str, workspace: str, name: str) -> bool:
         return self._connection.execute(self._sql["exists"], (kind, workspace, name)).fetchone() is not None

@@ -1,7 +1,9 @@
 """Changing the files of a fileset: any number of paths in one commit, or none of them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
@@ -115,8 +117,7 @@ def prepare_commit(
                 f"the head of the fileset is {head.id}, not {parent}: somebody changed files; read them again",
                 current_commit=head.id,
             )
-        if is_external(row.fields):
-            raise Forbidden("the files of this fileset are those of its source, and can only be read")
+        check_own(row)
         changes = await plan(tx, row, head)
         new, commit = await commit_changes(tx, context, caller, row, head, changes, message)
         files = [None if change.removes else await tx.file_at(row.id, commit.number, change.path) for change in changes]
@@ -125,6 +126,12 @@ def prepare_commit(
         return written
 
     return FileWrite(Write(FILESET, "update", run, heavy=heavy), results)
+
+
+def check_own(row: Row) -> None:
+    """Raises Forbidden for a fileset whose files are those of a source."""
+    if is_external(row.fields):
+        raise Forbidden("the files of this fileset are those of its source, and can only be read")
 
 
 def check_changes(changes: Sequence[FileChange]) -> None:
@@ -161,10 +168,14 @@ async def commit_changes(
     head: Commit,
     changes: Sequence[FileChange],
     message: str | None = None,
+    *,
+    id: str | None = None,
+    also: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Row, Commit]:
     """The fileset and its head after `changes`; both are as before if the files have those contents already.
 
-    A path that is removed must be there, and what is put must be bytes that the workspace may name.
+    `id` is that of the commit where a source has given it one; `also` are fields that change with the files. A path
+    that is removed must be there, and what is put must be bytes that the workspace may name.
     """
     real, count, size = await _effect(tx, row, head, changes)
     if not real:
@@ -172,8 +183,8 @@ async def commit_changes(
     await _check_places(tx, row, head, changes)
     await _check_bytes(tx, context, row, real)
     await _check_frozen(tx, row)
-    id = commit_id(head.id, row.id, real)
-    fields = {**row.fields, "commit": id, "file_count": count, "total_size": size}
+    id = id or commit_id(head.id, row.id, real)
+    fields = {**row.fields, **also, "commit": id, "file_count": count, "total_size": size}
     new = await writes.change_fields(tx, context, caller, FILESET, row, fields)
     commit = Commit(row.id, head.number + 1, id, head.id, new.updated_at, caller.name, message, new.revision)
     await tx.put_commit(commit)

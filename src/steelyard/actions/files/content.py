@@ -12,10 +12,13 @@ _FETCH_SECONDS = 120.0
 
 
 def identity_of(entry: FileEntry) -> str:
-    """What identifies the content of a file: its sha256, or what its source pins it by."""
-    if entry.digest is not None:
-        return entry.digest
-    return f"source:{(entry.remote or {}).get('pin', '')}"
+    """What identifies the content of a file: its sha256, or what its source pins it by.
+
+    It is the same before and after a source's file has been fetched: what was said of the one is true of the other.
+    """
+    if entry.remote is not None:
+        return f"source:{entry.remote.get('pin', '')}"
+    return entry.digest or ""
 
 
 class StoredFiles:

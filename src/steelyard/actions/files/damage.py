@@ -9,7 +9,12 @@ from steelyard.store.protocol import WriteTransaction
 def check_sound(file: FileEntry) -> None:
     """Raises CorruptBytes for a file whose bytes were found to be damaged or gone."""
     if file.state == "corrupt":
-        raise CorruptBytes(f"the bytes of {file.path!r} are damaged on the server; upload the file again")
+        raise damaged(file)
+
+
+def damaged(file: FileEntry) -> CorruptBytes:
+    """The error for a file whose bytes cannot be handed out."""
+    return CorruptBytes(f"the bytes of {file.path!r} are damaged on the server; upload the file again")
 
 
 async def mark_corrupt(context: Context, digest: str) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from steelyard.actions.context import Caller, Context
-from steelyard.actions.files.commits import Changes, FileWrite, check_changes, prepare_commit
-from steelyard.actions.files.tree import MOST_FILES, check_path, commit_named
-from steelyard.errors import BadPath, Conflict, Gone, NotFound
-from steelyard.records.conditions import Conditions
+from steelyard.actions.files.commits import Changes, FileWrite, check_changes, check_own, head_of, prepare_commit
+from steelyard.actions.files.tree import MOST_FILES, check_path, commit_named, require_fileset_row
+from steelyard.errors import BadPath, Conflict, Gone, NotFound, PreconditionFailed
+from steelyard.records.conditions import NONE, Conditions
 from steelyard.records.edits import CopyFile, DeleteFile, DeleteFolder, FileEdit, PutFile
-from steelyard.records.filesets import Commit, FileChange
+from steelyard.records.filesets import Commit, FileChange, FileEntry
 from steelyard.records.kinds import Row
 from steelyard.store.protocol import ReadTransaction
 
@@ -113,3 +113,69 @@ async def _check_whole(tx: ReadTransaction, row: Row, commit: Commit, count: int
     revision = await tx.revision(row.id, commit.revision) if commit.number else None
     if revision is not None and revision.fields is not None and revision.fields["file_count"] != count:
         raise Gone(f"files of the commit {commit.id} are not kept any more (setting files.keep_replaced_days)")
+
+
+def put_file(
+    context: Context, caller: Caller, workspace: str, name: str, change: FileChange, conditions: Conditions
+) -> FileWrite:
+    """Gives one path its content, under `conditions` about the file that is there: see `check_file`.
+
+    Performed, it raises PreconditionFailed, and what `change_files` raises.
+    """
+
+    async def changes(tx: ReadTransaction, row: Row, head: Commit) -> Changes:
+        check_file(conditions, await tx.file_at(row.id, head.number, change.path))
+        return [change]
+
+    return prepare_commit(context, caller, workspace, name, changes, NONE)
+
+
+def delete_file(
+    context: Context, caller: Caller, workspace: str, name: str, path: str, conditions: Conditions
+) -> tuple[FileWrite, list[FileEntry]]:
+    """Removes one file, under `conditions` about it; the list is the file, once it was performed.
+
+    Performed, it raises NotFound, PreconditionFailed, and what `change_files` raises.
+    """
+    check_path(path)
+    removed: list[FileEntry] = []
+
+    async def changes(tx: ReadTransaction, row: Row, head: Commit) -> Changes:
+        entry = await tx.file_at(row.id, head.number, path)
+        if entry is None:
+            raise NotFound(f"File {path!r} not found in the fileset {f'{workspace}/{name}'!r}")
+        check_file(conditions, entry)
+        removed[:] = [entry]
+        return [FileChange(path, None)]
+
+    return prepare_commit(context, caller, workspace, name, changes, NONE), removed
+
+
+async def check_upload(context: Context, workspace: str, name: str, path: str, conditions: Conditions) -> Row:
+    """The fileset that a file of that path can be put into, as things are now: it is asked before the bytes are taken.
+
+    Raises NotFound, BadPath, Forbidden, PreconditionFailed.
+    """
+    check_path(path)
+
+    async def action(tx: ReadTransaction) -> Row:
+        row = await require_fileset_row(tx, workspace, name)
+        check_own(row)
+        check_file(conditions, await tx.file_at(row.id, (await head_of(tx, row)).number, path))
+        return row
+
+    return await context.store.read(action)
+
+
+def check_file(conditions: Conditions, entry: FileEntry | None) -> None:
+    """Raises PreconditionFailed if the file of a path, or that there is none, is not what the caller believes: its
+    entity tag is its sha256.
+    """
+    etag = f'"{entry.digest}"' if entry is not None else None
+    headers = {"ETag": etag} if etag else {}
+    match, none_match = conditions.match, conditions.none_match
+    if match is not None and (etag is None or (match != ("*",) and etag not in match)):
+        what = f"the file is {etag} now" if etag else "there is no such file"
+        raise PreconditionFailed(f"If-Match does not hold: {what}", headers=headers, current_etag=etag)
+    if etag and none_match is not None and (none_match == ("*",) or etag in none_match or f"W/{etag}" in none_match):
+        raise PreconditionFailed("If-None-Match does not hold: the file is there", headers=headers, current_etag=etag)

@@ -1,6 +1,7 @@
 """Which files may leave the server, and which may come into a fileset: the lookups behind `records/file_policy.py`."""
 
 from steelyard.actions.context import Context
+from steelyard.actions.files.content import identity_of
 from steelyard.errors import FileRefused
 from steelyard.records.file_policy import Leaving, ModelTrust, leaving, needs_trust, policy_in, refusal_of_put, trust_of
 from steelyard.records.filesets import FILESET, FileEntry
@@ -22,7 +23,7 @@ async def may_leave(context: Context, fileset: Row, file: FileEntry) -> Leaving:
         workspace = await tx.find("workspace", "", fileset.workspace)
         policy = policy_in(context.policy.files, workspace.fields if workspace else None)
         models = await _models(tx, fileset) if needs_trust(file.path, scan) else []
-        return leaving(policy, file.path, file.digest, scan, models)
+        return leaving(policy, file.path, identity_of(file), scan, models)
 
     return await context.store.read(look)
 

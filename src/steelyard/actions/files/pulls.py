@@ -10,7 +10,7 @@ from steelyard.records.kinds import Document
 
 PullKey = tuple[str, str, int]
 """Which file: the id of its fileset, its path, and the commit since when it has been there."""
-SyncState = Literal["waiting", "running", "done", "failed", "cancelled"]
+SyncState = Literal["idle", "running", "done", "failed", "cancelled"]
 
 _REMEMBERED = 1000
 
@@ -35,9 +35,15 @@ class Pull:
         self._bell.set()
         self._bell = asyncio.Event()
 
-    async def more(self) -> None:
-        """Returns when there may be more to read."""
-        await self._bell.wait()
+    @property
+    def bell(self) -> asyncio.Event:
+        """Rings when there is more to read than now. Who takes it before looking misses nothing."""
+        return self._bell
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether somebody reads it as it comes."""
+        return self._readers > 0
 
     def begin(self, descriptor: int) -> None:
         """The staging file is there, and can be read."""
@@ -113,7 +119,7 @@ class Pulls:
 
     async def close(self) -> None:
         """Ends all of it; what is not whole is fetched again another time."""
-        tasks = [sync.task for sync in self.syncs.values() if sync.task]
+        tasks: list[asyncio.Task[None] | asyncio.Task[str]] = [sync.task for sync in self.syncs.values() if sync.task]
         tasks += [pull.task for pull in self.files.values() if pull.task]
         for task in tasks:
             task.cancel()

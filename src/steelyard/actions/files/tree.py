@@ -100,18 +100,23 @@ async def list_files(
     revision: str | None = None,
     *,
     prefix: str = "",
+    path: str | None = None,
     after: str = "",
     limit: int = MOST_FILES,
 ) -> Tree:
     """The files of a fileset at a commit, by path: those after the path `after` that start with `prefix`.
 
-    Raises NotFound.
+    Instead of a prefix, `path` names one file, or a folder, with or without a `/` at its end. Raises NotFound.
     """
 
     async def action(tx: ReadTransaction) -> Tree:
         row = await require_fileset_row(tx, workspace, name)
         commit = await commit_named(tx, row, revision)
-        return Tree(row, commit, await tx.files_at(row.id, commit.number, after=after, prefix=prefix, limit=limit))
+        if path and (file := await tx.file_at(row.id, commit.number, path)) is not None:
+            return Tree(row, commit, [file] if path > after else [])
+        # A folder with its slash: `sub` is not the beginning of `sub2/file`.
+        start = f"{path.rstrip('/')}/" if path else prefix
+        return Tree(row, commit, await tx.files_at(row.id, commit.number, after=after, prefix=start, limit=limit))
 
     return await context.store.scan(action)
 

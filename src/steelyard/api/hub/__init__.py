@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from steelyard.api.hub import commits, lfs, reads, repositories
+from steelyard.api.hub import commits, lfs, reads, repositories, xet
 
 router = APIRouter()
-for _part in (repositories, lfs, commits, reads):
+for _part in (xet, repositories, lfs, commits, reads):
     router.routes.extend(_part.router.routes)

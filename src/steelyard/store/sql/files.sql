@@ -116,3 +116,13 @@ ON CONFLICT (content) DO UPDATE SET version = ?2, at = ?3, body = ?4;
 
 -- name: forget_inspections
 DELETE FROM inspections WHERE content NOT IN (SELECT content FROM commits WHERE content IS NOT NULL) AND at < ?;
+
+-- name: filesets_ahead
+-- Filesets with files, at another commit than the one at which the spec of one of their models was read.
+SELECT DISTINCT f.workspace, f.name
+FROM links AS l
+JOIN records AS m ON m.id = l.source_id AND m.kind = 'model'
+JOIN records AS f ON f.kind = 'fileset' AND f.workspace = l.target_workspace AND f.name = l.target_name
+WHERE l.field = 'fileset' AND l.target_kind = 'fileset' AND json_extract(f.fields, '$.file_count') > 0
+AND json_extract(f.fields, '$.commit') IS NOT json_extract(m.fields, '$.spec_origin.commit')
+LIMIT ?;

@@ -31,6 +31,7 @@ test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## Run the tests with the real clie
 
 test-models: $(VENV)/.dev $(MODELS)/.ready ## Run the tests that hold inspections against live models of transformers
 	STEELYARD_PYTHON=$(VENV)/bin/python PYTHONPATH=src $(MODELS)/bin/python -m pytest tests/models_env
+	STEELYARD_PYTHON=$(VENV)/bin/python $(MODELS)/bin/python -m pytest tests/hub_clients
 
 lint: $(VENV)/.dev ## Check style and types
 	$(VENV)/bin/ruff check .

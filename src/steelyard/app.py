@@ -34,6 +34,7 @@ from steelyard.api import (
     errors,
     feed,
     files,
+    fsck,
     hub,
     insight,
     secrets,
@@ -138,7 +139,22 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             Exception: errors.on_unexpected,
         },
     )
-    parts = (adapters, insight, files, commits, uploads, sync, hub, secrets, batch, transfer, feed, webhooks, system)
+    parts = (
+        adapters,
+        insight,
+        files,
+        commits,
+        uploads,
+        fsck,
+        sync,
+        hub,
+        secrets,
+        batch,
+        transfer,
+        feed,
+        webhooks,
+        system,
+    )
     routers = [*map(routes_of, RESOURCES), *(part.router for part in parts)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)

@@ -11,9 +11,9 @@ from steelyard.cli.errors import EXIT_CODES
 from .conftest import RunCli
 
 DOCS = Path(__file__).parents[2] / "docs"
-GROUPS = ["models", "prompts", "aliases", "projects", "workspaces"]
+GROUPS = ["models", "adapters", "filesets", "prompts", "aliases", "projects", "workspaces"]
 VERBS = ["list", "get", "create", "update", "delete", "undelete", "history", "diff", "revert"]
-WHOLE = ["apply", "drift", "export", "import", "events"]
+WHOLE = ["push", "pull", "inspect", "memory", "files", "apply", "drift", "export", "import", "events", "fsck"]
 
 
 def python(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -156,7 +156,7 @@ def test_unset_where_it_cannot_be(cli: RunCli, arguments: list[str]) -> None:
     assert (run.code, run.requests) == (2, [])
 
 
-@pytest.mark.parametrize("plural", ["workspaces", "projects", "prompts", "aliases"])
+@pytest.mark.parametrize("plural", ["workspaces", "projects", "prompts", "aliases", "filesets", "adapters"])
 def test_every_kind_is_patched(cli: RunCli, plural: str) -> None:
     run = cli(plural, "update", "x", "--description", "new", handler=echo)
     assert [request.method for request in run.requests] == ["GET", "PATCH"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def _no_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loaded() -> None:
+    """What the SDK loads when its files are first asked for warns of its own dependencies; that is not our business."""
+    with warnings.catch_warnings(), NeMoPlatform(base_url="http://127.0.0.1:9", workspace="none") as client:
+        warnings.simplefilter("ignore")
+        assert client.files.client
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from nemo_platform import (  # type: ignore[import-not-found,unused-ignore]
     ConflictError,
     NeMoPlatform,
     NotFoundError,
+    PermissionDeniedError,
     UnprocessableEntityError,
 )
 
@@ -30,9 +31,11 @@ class Counted:
 
 @pytest.fixture
 def counted(server_url: str, workspace: str) -> Iterator[Counted]:
-    """A client whose requests are counted, in a workspace with the model `llama`."""
+    """A client whose requests are counted, in a workspace with the model `llama`, a fileset and a secret."""
     client = Counted(server_url, workspace)
     client.sdk.models.create(name="llama")
+    client.sdk.files.filesets.create(name="data")
+    client.sdk.secrets.create(name="key", value="a secret")
     client.requests.clear()
     yield client
     client.close()
@@ -67,6 +70,33 @@ REFUSALS: dict[str, Refusal] = {
         BadRequestError,
         "bad_reference",
     ),
+    "get a fileset that is not there": (lambda sdk: sdk.files.filesets.retrieve("none"), NotFoundError, "not_found"),
+    "update such a fileset": (lambda sdk: sdk.files.filesets.update("none"), NotFoundError, "not_found"),
+    "delete such a fileset": (lambda sdk: sdk.files.filesets.delete("none"), NotFoundError, "not_found"),
+    "create a fileset twice": (lambda sdk: sdk.files.filesets.create(name="data"), ConflictError, "already_exists"),
+    "a bad name of a fileset": (lambda sdk: sdk.files.filesets.create(name="Data"), _invalid, "invalid_input"),
+    "a fileset in no workspace": (
+        lambda sdk: sdk.files.filesets.create(name="x", workspace="none"),
+        _invalid,
+        "invalid_parameters",
+    ),
+    "too many filesets a page": (lambda sdk: sdk.files.filesets.list(page_size=5000), _invalid, "invalid_parameters"),
+    "get an adapter that is not there": (lambda sdk: sdk.adapters.retrieve("none"), NotFoundError, "not_found"),
+    "update such an adapter": (lambda sdk: sdk.adapters.patch("none", enabled=True), NotFoundError, "not_found"),
+    "delete such an adapter": (lambda sdk: sdk.adapters.delete("none"), NotFoundError, "not_found"),
+    "delete it under its model": (
+        lambda sdk: sdk.models.adapters.delete("none", model_name="llama"),
+        NotFoundError,
+        "not_found",
+    ),
+    "an adapter of files that are not there": (
+        lambda sdk: sdk.models.adapters.create("llama", name="a", fileset="none", finetuning_type="lora"),
+        BadRequestError,
+        "bad_reference",
+    ),
+    "get a secret that is not there": (lambda sdk: sdk.secrets.retrieve("none"), NotFoundError, "not_found"),
+    "an empty secret": (lambda sdk: sdk.secrets.create(name="s", value=""), _invalid, "invalid_input"),
+    "read a secret": (lambda sdk: sdk.secrets.access("key"), PermissionDeniedError, "forbidden"),
 }
 
 

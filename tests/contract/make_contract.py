@@ -17,7 +17,11 @@ from typing import Any
 SERVED = re.compile(
     r"/apis/entities/v2/workspaces(/\{name\})?"
     r"|/apis/entities/v2/workspaces/\{workspace\}/projects(/\{name\})?"
-    r"|/apis/models/v2/workspaces/\{workspace\}/(models|prompts)(/\{name\})?"
+    r"|/apis/models/v2/workspaces/\{workspace\}/(models|adapters|prompts)(/\{name\})?"
+    r"|/apis/models/v2/workspaces/\{workspace\}/models/\{model_name\}/adapters(/\{adapter\})?"
+    r"|/apis/files/v2/workspaces/\{workspace\}/filesets(/\{name\}(/files|/-/\{path\})?)?"
+    r"|/apis/secrets/v2/workspaces/\{workspace\}/secrets(/\{name\}(/access)?)?"
+    r"|/apis/secrets/v2/rotate-encryption-keys"
     r"|/health/live|/health/ready|/status|/cluster-info"
 )
 _PROSE = {"description", "summary", "title", "operationId", "tags", "example", "examples"}

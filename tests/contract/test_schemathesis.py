@@ -28,7 +28,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.transport.serialization import Binary
 
+from tests.api.paths import SPEC
 from tests.servers import running
 
 Case = schemathesis.Case[Any]
@@ -48,14 +50,27 @@ CONFIG: dict[str, Any] = {
 }
 
 
-# What these want, a past or a batch of records, no schema can say; other operations must succeed now and then.
-HARD = (":revert", ":undelete", ":batch", ":import", ":redeliver")
+# What these want no schema can say: a past, a batch of records, digests of bytes that are here, a source with files, a
+# setting that opens secrets. Other operations must succeed now and then.
+HARD = (":revert", ":undelete", ":batch", ":import", ":redeliver", ":restore", ":sync", "/access")
 NOWHERE = "https://receiver.invalid/hook"
+# Where each kind of storage names its server; left out, it would be the real one.
+ADDRESSES = {"huggingface": "endpoint", "ngc": "host", "s3": "endpoint_url"}
+FILE = "folder/config.json"
+LENGTH = "1000000"
 
 
 @schemathesis.serializer("application/x-ndjson")
 def _lines(context: schemathesis.SerializationContext, value: Any) -> bytes:
     """Lines of JSON: texts as they are, anything else as one line."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+@schemathesis.serializer("application/offset+octet-stream")
+def _piece(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A piece of a file: bytes and texts as they are, anything else as JSON."""
+    if isinstance(value, Binary):
+        return value.data
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
@@ -81,48 +96,81 @@ class Known:
         self.name = workspace
         self.alias = f"{workspace}@prod"
         self._http = http
+        self._filesets = f"/apis/files/v2/workspaces/{workspace}/filesets/{workspace}"
         self.make()
 
     def make(self) -> None:
         """Makes what a delete has taken away."""
         self._http.post("/apis/entities/v2/workspaces", json={"name": self.name})
-        records: dict[str, dict[str, str]] = {
+        records: dict[str, dict[str, Any]] = {
             "entities/v2/workspaces/{}/projects": {},
-            "models/v2/workspaces/{}/models": {},
+            "models/v2/workspaces/{}/models": {"spec": SPEC},
             "models/v2/workspaces/{}/prompts": {},
+            "files/v2/workspaces/{}/filesets": {},
+            "secrets/v2/workspaces/{}/secrets": {"value": "a secret"},
             "models/v2/workspaces/{}/aliases": {"name": self.alias, "model": self.name},
             "steelyard/v1/workspaces/{}/webhooks": {"url": NOWHERE},
         }
         for path, fields in records.items():
             self._http.post(f"/apis/{path.format(self.name)}", json={"name": self.name, **fields})
+        self._http.put(f"{self._filesets}/-/{FILE}", content=b"{}")
+        adapter = {"name": self.name, "model": self.name, "fileset": self.name, "finetuning_type": "prompt_tuning"}
+        self._http.post(f"/apis/models/v2/workspaces/{self.name}/adapters", json=adapter)
+
+    def upload(self) -> str:
+        """The id of an upload that has just begun."""
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": LENGTH}
+        begun = self._http.post(f"{self._filesets}/uploads", headers=headers)
+        return begun.headers["Location"].rsplit("/", 1)[-1]
 
     def lead_to(self, case: Case) -> None:
         """Sends most requests to the workspace, half of all to its records, a third with nothing optional."""
         draw = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode())
-        if draw % 4 and "workspace" in case.path_parameters:
+        steps = {name: case.path_parameters[name] for name in case.path_parameters}
+        if draw % 4 and "workspace" in steps:
             case.path_parameters["workspace"] = self.name
-        if draw % 2 and "name" in case.path_parameters:
-            case.path_parameters["name"] = self.alias if "/aliases/" in case.path else self.name
-        if draw % 2 and "span" in case.path_parameters:
-            case.path_parameters["span"] = "1...1"
-        if draw % 2 and isinstance(case.body, dict) and "model" in case.body:
-            case.body = {**case.body, "model": self.name}
+        if draw % 2:
+            case.path_parameters.update({name: self._known(name, case) for name in steps if name != "workspace"})
+            case.body = self._naming(case.body)
         if draw % 3 == 0:
             # Conditions and past revisions by chance are hardly ever those of the record.
             case.query.clear()
             case.headers.clear()
-        if "webhooks" in case.path or case.path.endswith(":batch"):
+        if draw % 3 == 0 and "/uploads" in case.path:
+            case.headers.update({"Upload-Length": LENGTH} if case.method == "POST" else {"Upload-Offset": "0"})
+        if "webhooks" in case.path or "filesets" in case.path or case.path.endswith(":batch"):
             case.body = _harmless(case.body)
         if case.method == "DELETE":
             self.make()
 
+    def _known(self, step: str, case: Case) -> str:
+        """The value of a step of the path that leads to something."""
+        match step:
+            case "span":
+                return "1...1"
+            case "path":
+                return FILE
+            case "id":
+                return self.upload()
+        return self.alias if "/aliases/" in case.path else self.name
+
+    def _naming(self, body: Any) -> Any:
+        """The body, with references to records that are there."""
+        if not isinstance(body, dict):
+            return body
+        copies = [{"op": "copy", "from": FILE, "to": "copy.json"}]
+        there = {"model": self.name, "fileset": self.name, "changes": copies}
+        return {key: there.get(key, value) for key, value in body.items()}
+
 
 def _harmless(value: Any) -> Any:
-    """The same without URLs that somebody may listen at: the server sends events to those of webhooks."""
+    """The same without URLs that somebody may listen at: the server sends events to webhooks, and asks sources."""
     if isinstance(value, list):
         return [_harmless(item) for item in value]
     if isinstance(value, dict):
-        return {key: NOWHERE if _is_url(item) else _harmless(item) for key, item in value.items()}
+        address = ADDRESSES.get(str(value.get("type")))
+        named = {**value, address: NOWHERE} if address else value
+        return {key: NOWHERE if _is_url(item) else _harmless(item) for key, item in named.items()}
     return value
 
 

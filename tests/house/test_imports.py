@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": _FOUNDATION | {"records", "outbound", "blobs.protocol"},
     "auth": _FOUNDATION | {"records"},
     # An action knows a store by its protocol: which database it is, only `app` knows.
-    "actions": _FOUNDATION | {"records", "store.protocol", "blobs.protocol", "inspect", "outbound", "auth"},
+    "actions": _FOUNDATION
+    | {"records", "store.protocol", "blobs.protocol", "blobs.verify", "inspect", "outbound", "auth"},
     "api": _FACE,
     "ui": _FACE,
     "mcp": _FACE,

@@ -54,7 +54,7 @@ def test_a_second_repository_of_one_name_is_a_conflict_that_tells_its_address(hu
     answer = hub.http.post(f"{HF}/api/repos/create", json={"name": "repo", "organization": workspace})
 
     assert answer.status_code == 409
-    assert answer.json()["url"].endswith(f"{HF}/{hub.repository}")
+    assert answer.json()["url"].endswith(f"{HF}/models/{hub.repository}")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"name": 1}', b'{"name":"ab","type":"space"}', b"\xff"])

@@ -128,6 +128,17 @@ def test_the_size_of_texts_is_what_the_state_of_their_type_says() -> None:
     assert scanned(data, "a.joblib").verdict == "dangerous"
 
 
+def test_arrays_of_joblib_stand_behind_their_frame() -> None:
+    def framed(opcodes: bytes) -> bytes:
+        return b"\x95" + struct.pack("<Q", len(opcodes)) + opcodes
+
+    head, array = wrapper(dtype("f8"), 2), b"N......." * 2
+
+    assert scanned(b"\x80\x04" + framed(b"]" + head) + array + b"a.", "a.joblib").verdict == "clean"
+    # joblib would read what follows the frame as the array, and the array here as opcodes.
+    assert scanned(b"\x80\x04" + framed(b"]" + head + array + b"a.") + SYSTEM, "a.joblib").verdict == "dangerous"
+
+
 LIES = {
     "numbers that have objects": wrapper(
         dtype("f8", b"(" + small(3) + text("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff" + small(1) + b"t"), 1
@@ -215,6 +226,19 @@ def test_compressed_files_are_looked_into(form: str) -> None:
     assert scanned(compress(tarred({"a.bin": EVIL}))).verdict == "dangerous"
     assert scanned(compress(zipped({"m/data.pkl": EVIL}))).verdict == "dangerous"
     assert scanned(compress(GOOD)).verdict == "clean"
+
+
+@pytest.mark.parametrize("form", COMPRESSIONS)
+def test_compressed_texts_are_nothing_to_load(form: str) -> None:
+    found = scanned(COMPRESSIONS[form](b"hello " * 1000), "corpus.txt")
+
+    assert (found.kind, found.verdict) == ("none", "clean")
+
+
+def test_an_archive_of_arrays_is_no_pickle_although_its_first_bytes_are_an_opcode() -> None:
+    found = scanned(zipped({"a.npy": npy("'|O'", GOOD)}), "a.npz")
+
+    assert (found.kind, found.verdict, found.findings) == ("npz", "clean", ())
 
 
 @pytest.mark.parametrize("form", ["gzip", "bzip2", "xz"])

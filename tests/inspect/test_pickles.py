@@ -137,7 +137,7 @@ def test_a_name_that_is_computed_while_unpickling_is_dangerous() -> None:
         # CPython's unpickler loses `some` with the frame, and imports os.system; its readers of bytes import `someos`.
         b"\x80\x04\x95\x05\0\0\0\0\0\0\0csomeos\nsystem\n.",
         b"\x80\x04\x95\x05\0\0\0\0\0\0\0\x8c\x08collectios\x94.",
-        b"\x80\x04\x95\x0a\0\0\0\0\0\0\0N\x95\xff\0\0\0\0\0\0\0" + b"N0" * 200 + b"N.",
+        b"\x80\x04\x95\x0c\0\0\0\0\0\0\0N\x95\xff\0\0\0\0\0\0\0" + b"N0" * 200 + b"N.",
     ],
 )
 def test_a_frame_that_cuts_an_opcode_in_two_is_dangerous(data: bytes) -> None:
@@ -207,6 +207,8 @@ def test_what_holds_no_pickle_is_clean(name: str, data: bytes) -> None:
     found = scanned(data, name)
 
     assert (found.kind, found.verdict) == ("none", "clean")
+    # Nor does a name make one of it.
+    assert scanned(data, "data.pkl").kind == "none"
 
 
 @pytest.mark.parametrize(

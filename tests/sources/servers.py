@@ -1,6 +1,8 @@
 """A real HTTP server for tests, whose every answer the test writes: files, redirects, breaks, lies."""
 
+import datetime
 import hashlib
+import ipaddress
 import re
 import ssl
 import threading
@@ -8,8 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -138,3 +146,29 @@ def serving(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Itera
         yield web
     finally:
         web.close()
+
+
+def certified(folder: Path, address: str = "127.0.0.1") -> tuple[Path, ssl.SSLContext]:
+    """A certificate for `address` as a bundle of authorities, and what serves with it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    bundle, key_file = folder / "authority.pem", folder / "key.pem"
+    bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(bundle, key_file)
+    return bundle, tls

@@ -117,11 +117,10 @@ async def test_a_history_goes_on_after_a_workspace_came_back(store: SqliteStore)
     assert await _numbers(store, "new") == [2, 1]
 
 
-async def test_what_changed_without_a_history_is_not_in_it_and_breaks_nothing(
-    store: SqliteStore, tmp_path: Path
-) -> None:
-    await _two_models(store, 19)
-    await store.close()
+async def test_what_changed_without_a_history_is_not_in_it_and_breaks_nothing(tmp_path: Path) -> None:
+    first = open_store(tmp_path / "db", 1)
+    await _two_models(first, 19)
+    await first.close()
     silent = open_store(tmp_path / "db", 1, history=False)
     await _update(silent, "a", 20, 40)
     await _delete(silent, "b", 19)

@@ -86,7 +86,7 @@ async def adapter_rules(tx: WriteTransaction, context: Context, caller: Caller, 
     if (base.workspace, base.name) == (row.workspace, row.name) and base.id == row.parent:
         raise InvalidInput.of(("body", "model"), "reference", "an adapter cannot be its own base")
     fields["model"] = f"{base.workspace}/{base.name}"
-    await check_fit(tx, context, fields, fileset, base)
+    await check_fit(tx, context, fields, fileset, base, new=not row.fields)
 
 
 async def tell_base(tx: WriteTransaction, context: Context, caller: Caller, adapter: Row, now: Row | None) -> None:

@@ -1,9 +1,12 @@
-"""What the server does by itself: what is deleted for longer than its retention time is purged, and old answers go."""
+"""What the server does by itself: what is deleted for longer than its retention time is purged, old answers go, and so
+do bytes that nothing names.
+"""
 
 import asyncio
 import logging
 
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.files.sweep import sweep_files
 from steelyard.actions.history import purge_deleted
 from steelyard.actions.inspections import catch_up
 from steelyard.actions.perform import ANSWER_SECONDS
@@ -23,6 +26,7 @@ async def maintain(context: Context, retention_seconds: float) -> None:
     while True:
         try:
             await tidy(context, retention_seconds)
+            await sweep_files(context)
             await catch_up(context, _READER)
         except SteelyardError as error:
             _log.warning("tidying up failed: %s", error.message)

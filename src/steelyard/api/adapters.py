@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.actions.adapters import create_adapter, delete_adapter, update_adapter
-from steelyard.api.operations import DELETE, WRITE, answers_of, body_of
+from steelyard.api.operations import DELETE, WRITE, answers_of, body_of, dry_run_of
 from steelyard.api.parameters import Home
 from steelyard.api.requests import caller_of, conditions_of, context_of, parsed, raw_body, said
 from steelyard.api.resources import MODELS
@@ -22,7 +22,7 @@ router = APIRouter(
     operation_id="create_model_adapter",
     summary="Create an adapter of a model",
     status_code=201,
-    responses=answers_of(201, Adapter, WRITE),
+    responses=dry_run_of(Adapter) | answers_of(201, Adapter, WRITE),
     openapi_extra=body_of(CreateModelAdapterRequest),
 )
 async def create(request: Request, workspace: Home, model_name: str, options: Options) -> Response:
@@ -66,7 +66,7 @@ async def update(request: Request, workspace: Home, model_name: str, adapter: st
     operation_id="delete_model_adapter",
     summary="Delete an adapter of a model",
     status_code=204,
-    responses=answers_of(204, None, DELETE),
+    responses=dry_run_of(Adapter) | answers_of(204, None, DELETE),
 )
 async def delete(request: Request, workspace: Home, model_name: str, adapter: str, options: Options) -> Response:
     """Deletes it; the adapter must be of that model."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from steelyard.actions.files.commits import FileWrite
 from steelyard.actions.files.edits import edit_files, restore_files
 from steelyard.actions.files.tree import compare_commits, list_commits, require_fileset
 from steelyard.actions.inspections import follow_files
+from steelyard.actions.perform import perform_for_show
 from steelyard.actions.writes import Written
 from steelyard.api import answers
 from steelyard.api.answers import Answer
@@ -193,8 +195,12 @@ async def _answer_commit(request: Request, write: FileWrite, options: WriteOptio
         }
         return answers.json(done, headers=[(b"etag", row.etag.encode())])
 
+    if options.dry_run:
+        written, preview = await perform_for_show(context_of(request), write.write)
+        document = orjson.loads(shape(written).body) | {"dry_run": preview.document()}
+        return answers.json(document)
     answer = await answer_write(request, write.write, options, shape, body)
-    if write.changed and not options.dry_run:
+    if write.changed:
         await follow_files(context_of(request), caller_of(request), write.done.written.row)
     return answer
 

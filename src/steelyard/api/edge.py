@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from random import getrandbits
 from time import perf_counter
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.api.access_log import AccessLog
@@ -14,6 +15,8 @@ from steelyard.api.requests import HEADERS, SERVER, Server
 
 ROUTE = "steelyard.route"
 REQUEST_ID = "steelyard.request_id"
+_CLIENT_GONE = 499
+"""What the log says of a request that broke off before it was all here."""
 
 _log = logging.getLogger("steelyard")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -57,6 +60,8 @@ class Edge:
 
         try:
             await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            status = _CLIENT_GONE  # nobody is there to be answered
         except Exception:  # the outermost layer: whatever it is, the caller gets an answer and the log the reason
             _log.exception("request %s failed", scope[REQUEST_ID])
             if not status:

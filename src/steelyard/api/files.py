@@ -15,6 +15,7 @@ from steelyard.actions.context import Context
 from steelyard.actions.files.bytes import check_size, receive
 from steelyard.actions.files.commits import FileWrite
 from steelyard.actions.files.edits import check_upload, delete_file, put_file
+from steelyard.actions.files.pulling import cache_status
 from steelyard.actions.files.tree import Tree, find_file, list_files
 from steelyard.actions.inspections import follow_files
 from steelyard.actions.perform import perform
@@ -27,7 +28,7 @@ from steelyard.api.requests import caller_of, conditions_of, context_of, header
 from steelyard.api.resources import FILESETS
 from steelyard.api.serving import serve_file
 from steelyard.errors import InvalidParameters, UnsupportedMediaType
-from steelyard.records.filesets import FileChange, FileEntry, FileOutput, is_external
+from steelyard.records.filesets import FileChange, FileEntry, FileOutput
 from steelyard.records.forms import Shown
 from steelyard.records.kinds import Document, Row
 
@@ -187,19 +188,16 @@ class FileShape:
         prefix = FILESETS.prefix.replace("{workspace}", quote(row.workspace))
         self._reference = f"{row.workspace}/{row.name}#"
         self._url = f"{base}{prefix}/{quote(row.name)}/-/"
-        self._external = is_external(row.fields)
+        self._context, self._row = context_of(request), row
         self._cache = cache
 
     def __call__(self, file: FileEntry) -> Document:
-        status = "not_cacheable"
-        if self._external:
-            status = "cached" if file.digest else "not_cached"
         return {
             "file_ref": self._reference + file.path,
             "file_url": self._url + quote(file.path),
             "path": file.path,
             "size": file.size,
-            "cache_status": status if self._cache else None,
+            "cache_status": cache_status(self._context, self._row, file) if self._cache else None,
             "sha256": file.digest,
             "updated_at": file.at,
             "scan": (file.facts or {}).get("scan"),

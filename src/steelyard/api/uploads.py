@@ -68,7 +68,13 @@ def _tus(handler: Handler) -> Handler:
     return wrapped
 
 
-@router.options("", operation_id="describe_uploads", summary="Ask what uploads can do", status_code=204)
+@router.options(
+    "",
+    operation_id="describe_uploads",
+    summary="Ask what uploads can do",
+    status_code=204,
+    responses=answers_of(204, None, (422,)),
+)
 async def describe(request: Request, workspace: Home, name: str) -> Response:
     """Versions, extensions and limits of the tus protocol here."""
     return _description(context_of(request))
@@ -122,7 +128,13 @@ async def create(
     return await _answer(request, workspace, name, state, done, 201, location)
 
 
-@router.options("/{id}", operation_id="describe_upload", summary="Ask what an upload can do", status_code=204)
+@router.options(
+    "/{id}",
+    operation_id="describe_upload",
+    summary="Ask what an upload can do",
+    status_code=204,
+    responses=answers_of(204, None, (422,)),
+)
 async def describe_one(request: Request, workspace: Home, name: str, id: str) -> Response:
     """Versions, extensions and limits of the tus protocol here."""
     return _description(context_of(request))

@@ -9,9 +9,15 @@ import typer
 from steelyard import __version__
 from steelyard.cli.errors import EXIT_CODES
 from steelyard.cli.feed import events
+from steelyard.cli.files import build_files
+from steelyard.cli.fsck import fsck
 from steelyard.cli.gitops import apply, drift
 from steelyard.cli.groups import commands
+from steelyard.cli.inspect import inspect
 from steelyard.cli.kinds import RESOURCES
+from steelyard.cli.memory import memory
+from steelyard.cli.pull import pull
+from steelyard.cli.push import push
 from steelyard.cli.server import serve, settings_app
 from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember, with_session
 from steelyard.cli.transfer import export, import_
@@ -21,11 +27,15 @@ _EPILOG = "\n".join(["\b", "Exit codes:", *(f"  {code}  {meaning}" for code, mea
 
 # What is about more than one kind of record.
 _WHOLE: Mapping[str, Callable[..., None]] = {
+    "push": push,
+    "pull": pull,
+    "memory": memory,
     "apply": apply,
     "drift": drift,
     "export": export,
     "import": import_,
     "events": events,
+    "fsck": fsck,
 }
 
 
@@ -44,8 +54,10 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("serve")(guarded(serve))
+    app.command("inspect")(guarded(inspect))
     for resource in RESOURCES:
         app.add_typer(commands(resource, _EPILOG))
+    app.add_typer(build_files(_EPILOG))
     for name, function in _WHOLE.items():
         app.command(name)(with_session(function))
     app.add_typer(settings_app)

@@ -1,5 +1,6 @@
 """How a long transfer is shown: a bar for a person at a terminal, a few plain lines for anybody else."""
 
+import math
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,12 +19,8 @@ def size_text(nbytes: int | float) -> str:
     """A number of bytes for a person: 512 bytes, 1.5 KiB, 3.0 GiB."""
     if abs(nbytes) < 1024:
         return f"{int(nbytes)} bytes"
-    value, unit = float(nbytes), ""
-    for unit in _UNITS:
-        value /= 1024
-        if abs(value) < 1024:
-            break
-    return f"{value:,.1f} {unit}"
+    power = min(int(math.log(abs(nbytes), 1024)), len(_UNITS))
+    return f"{nbytes / 1024**power:,.1f} {_UNITS[power - 1]}"
 
 
 class Bar:

@@ -118,15 +118,21 @@ class Client:
 
     @contextmanager
     def stream(
-        self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None, seconds: float
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float,
     ) -> "Iterator[httpx.Response]":
         """An answer that is read while it comes, with at most `seconds` of silence. Raises as `call` does, also within
         the `with`: `CutError` where the answer breaks off.
         """
         with (
-            self._talk("GET", seconds),
+            self._talk(method, seconds),
             self._http.stream(
-                "GET", self._url + path, params=dict(query or {}), headers=headers, timeout=seconds
+                method, self._url + path, params=dict(query or {}), headers=headers, timeout=seconds
             ) as response,
         ):
             if not response.is_success:

@@ -101,8 +101,6 @@ class Downloads:
                     tries = 0
                     self._told(len(piece))
                     self._stop.check()
-                if have < length:
-                    raise CutError(f"{file.path}: the server sent fewer bytes than it said")
             except (CutError, StartError, RefusedError) as error:
                 if isinstance(error, RefusedError) and error.http_status not in _AGAIN:
                     if error.http_status == 403 and self._refused is not None:
@@ -140,6 +138,7 @@ class Downloads:
                 length -= len(piece)
                 if length <= 0:
                     return
+        raise CutError(f"{file.path}: the server sent fewer bytes than it said")
 
     def _finish(self, file: RemoteFile, part: "_Part") -> None:
         """Checks the bytes, and gives the file its name."""
@@ -233,5 +232,5 @@ def remote_file(record: dict[str, Any], home: str, root: Path) -> RemoteFile:
     if not isinstance(path, str) or not isinstance(size, int) or size < 0:
         raise CliError("the list of files is not one; is --url the address of a Steelyard server?")
     if digest is not None and not (isinstance(digest, str) and len(digest) == 64 and digest.isalnum()):
-        raise CliError(f"the server names a file {ascii(path[:200])} with what is no sha256; nothing was written")
+        raise CliError(f"the server names a file {path[:200]!a} with what is no sha256; nothing was written")
     return RemoteFile(path, size, digest, f"{home}/-/{quote(path)}", place_for(root, path))

@@ -86,6 +86,13 @@ class RefusedError(CliError):
         self._about = about
 
     @property
+    def code(self) -> str | None:
+        """What the server calls the error, for programs."""
+        body, _ = self._answer
+        code = body.get("code") if isinstance(body, dict) else None
+        return code if isinstance(code, str) else None
+
+    @property
     def operation(self) -> int | None:
         """The number of the operation that a batch failed for."""
         body, _ = self._answer

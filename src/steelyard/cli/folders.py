@@ -77,7 +77,7 @@ def files_in(folder: Path, globs: Globs) -> list[LocalFile]:
 
 def _text(path: str) -> str:
     if any(map(_is_odd, path)):
-        raise UsageError(f"{ascii(path)}: no fileset takes such a name; rename the file, or --exclude it")
+        raise UsageError(f"{path!a}: no fileset takes such a name; rename the file, or --exclude it")
     return path
 
 
@@ -158,8 +158,8 @@ def place_for(root: Path, path: str) -> Path:
     steps = path.split("/")
     odd = any(map(_is_odd, path)) or any(step in {"", ".", ".."} for step in steps)
     if odd or steps[0] == STATE or len(path) > _LONGEST:
-        raise CliError(f"the server names a file {ascii(path[:200])}, which must not be written here; nothing was")
+        raise CliError(f"the server names a file {path[:200]!a}, which must not be written here; nothing was")
     place = root.joinpath(*steps)
     if not place.parent.resolve().is_relative_to(root):
-        raise CliError(f"{ascii(path[:200])} would be written through a link that leads out of {root}; remove the link")
+        raise CliError(f"{path[:200]!a} would be written through a link that leads out of {root}; remove the link")
     return place

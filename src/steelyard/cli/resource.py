@@ -117,7 +117,7 @@ class Resource:
         return f"{self.home(workspace)}/{segment(name, self.noun)}", f"{workspace}/{name}"
 
     def parameters(self, *, create: bool = False) -> dict[str, tuple[Any, Any]]:
-        """The parameters of all fields that can be changed, by name; for a `create` also of those that it alone sets."""
+        """The parameters of the fields that can be changed, by name; for a `create` of all of them."""
         return {field.name: field.parameter() for field in self.fields if create or not field.fixed}
 
     def read(self, reader: Reader, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ sent and to whom, so that the next run of the command goes on with it.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ _AT_ONCE = 8 << 20
 # One request carries at most so much, so that a proxy's limit on a request's time is not met.
 _PATCH_BYTES = 1 << 30
 _SILENCE_SECONDS = 120.0
+_ASKED_AT_ONCE = 10_000
 _TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _GONE = frozenset({404, 410})
@@ -33,9 +34,10 @@ class Uploads:
     """Uploads to one fileset; each `send` may run in a thread of its own."""
 
     def __init__(self, client: Client, path: str, stop: Stop, sent: Callable[[int], None]) -> None:
-        """`path` is where uploads are begun; `sent` is told of bytes that are there, negative where they were not."""
+        """`path` is that of the fileset; `sent` is told of bytes that are there, negative where they were not."""
         self._client = client
-        self._path = path
+        self._home = path
+        self._path = f"{path}/uploads"
         self._stop = stop
         self._sent = sent
 
@@ -69,10 +71,25 @@ class Uploads:
                     if error.http_status in _GONE:
                         memory.forget()
                         location = None
+                        # An upload goes when it is complete: it may be only the answer that was lost.
+                        if not self.missing([(digest, file.size)]):
+                            meter.to(file.size)
+                            return
                 tries += 1
                 if tries > _TRIES:
                     raise
                 self._stop.wait(min(_FIRST_WAIT * 2 ** (tries - 1), _LONGEST_WAIT))
+
+    def missing(self, digests: Sequence[tuple[str, int]]) -> set[str]:
+        """Which bytes, by sha256 and size, have to be sent before a commit can name them."""
+        absent: set[str] = set()
+        for start in range(0, len(digests), _ASKED_AT_ONCE):
+            asked = [{"sha256": digest, "size": size} for digest, size in digests[start : start + _ASKED_AT_ONCE]]
+            found = self._client.call(
+                "POST", f"{self._home}/blobs:missing", body={"digests": asked}, seconds=_SILENCE_SECONDS
+            )
+            absent.update(found.record().get("missing", ()))
+        return absent
 
     def _begin(self, file: LocalFile, digest: str, meter: "_Meter") -> tuple[str, int]:
         """Begins an upload, with all of a small file; answers where it is, and how many bytes it has."""

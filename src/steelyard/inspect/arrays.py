@@ -4,7 +4,7 @@ import re
 from math import prod
 
 from steelyard.inspect.findings import LimitReached
-from steelyard.inspect.opcodes import UNCLEAR, Imported, Made
+from steelyard.inspect.machine import UNCLEAR, Imported, Made
 
 NPY_MAGIC = b"\x93NUMPY"
 _DTYPE = re.compile(r"[<>|=]?([?bBhHiIlLqQefdgFDGbiufcmMVSUaO])(\d{0,9})")

@@ -7,7 +7,8 @@ from posixpath import basename
 from steelyard.inspect.arrays import NPY_MAGIC, is_joblib_wrapper, joblib_array, npy_data_offset
 from steelyard.inspect.findings import LimitReached, Read, Report, at_byte, inside
 from steelyard.inspect.keras import HDF5_MAGIC, MAX_CONFIG, config_findings, scan_hdf5
-from steelyard.inspect.opcodes import OTHER, Broken, Made, Value, Walk, walk
+from steelyard.inspect.machine import OTHER, Broken, Made, Value, Walk
+from steelyard.inspect.opcodes import walk
 from steelyard.inspect.streams import ENDLESS, Inflated, Stream
 from steelyard.inspect.tars import is_tar
 from steelyard.inspect.tars import read_members as read_tar
@@ -68,7 +69,8 @@ class Contents:
             return "none"
         kind = self._packed(read, size, name, where, depth, head)
         pickled = None
-        if kind != "npy":
+        # Those that unpickle only what is no archive look for the same bytes at the start.
+        if kind != "npy" and not head.startswith(LOCAL):
             pickled = self._pickles(read, size, where, claimed=kind is None and is_claimed(name))
         if pickled is not None and kind is not None:
             self._report.find("suspicious", where, f"is a pickle from its start, and {kind} as well")
@@ -143,9 +145,10 @@ class Contents:
         whole = found.ended == "stop" and bool(
             found.framed or found.imports or found.events or (found.end == size and found.opcodes > 1)
         )
-        # Lists of words can start like an import; an unfinished pickle of this kind has to call something as well.
-        part = bool(found.opcodes) and (claimed or bool(found.imports and (found.framed or found.calls)))
-        if not (whole or found.dangerous or found.limit or (part and found.ended != "stop")):
+        # Lists of words and programs can start like an import; what does not end has to show more of a pickle.
+        part = bool(found.imports and (found.framed or found.calls)) or (found.framed and claimed)
+        harmful = found.dangerous and bool(found.framed or found.calls)
+        if not (whole or harmful or found.limit or (part and found.ended != "stop")):
             return False
         for name in found.imports:
             self._report.imported(name)
@@ -204,7 +207,7 @@ class Contents:
         if not inflated.read(0, 1):
             return None
         inner = self._unpacked(inflated, name, inside(where, f"({form})"), depth)
-        return f"{form} of {inner}"
+        return None if inner == "none" else f"{form} of {inner}"
 
     def _unpacked(self, inflated: Inflated, name: str, where: str, depth: int) -> str:
         """Scans what can be read forwards only; a zip, whose directory is at its end, in memory."""

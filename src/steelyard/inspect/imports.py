@@ -53,6 +53,7 @@ _SAFE: Mapping[str, frozenset[str]] = {
         }
     ),
     **dict.fromkeys(("numpy.core.multiarray", "numpy._core.multiarray"), frozenset({"_reconstruct", "scalar"})),
+    "numpy.core._internal": frozenset({"_reconstruct"}),
     **dict.fromkeys(("numpy.core.numeric", "numpy._core.numeric"), frozenset({"_frombuffer"})),
     "numpy.random._pickle": frozenset({"__bit_generator_ctor", "__generator_ctor", "__randomstate_ctor"}),
     **{

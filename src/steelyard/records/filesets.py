@@ -26,6 +26,15 @@ class FilesetPurpose(StrEnum):
     MODEL = "model"
 
 
+class CacheStatus(StrEnum):
+    """Whether the bytes of a file are here. Those of our own content store need no cache."""
+
+    CACHED = "cached"
+    CACHING = "caching"
+    NOT_CACHED = "not_cached"
+    NOT_CACHEABLE = "not_cacheable"
+
+
 class ToolCalling(Form):
     """What an engine needs to know to find tool calls; a plugin is code: see `policy.py`."""
 
@@ -98,7 +107,7 @@ class FileOutput(Shown):
     file_url: str
     path: str
     size: int
-    cache_status: str | None = None
+    cache_status: CacheStatus | None = None
     sha256: str | None = None
     updated_at: str | None = None
     scan: JsonObject | None = None

@@ -84,7 +84,7 @@ class Fetcher:
                     yield Got(answer, hops)
                     return
                 await stack.aclose()
-                following = urljoin(url, location)
+                following = _joined(url, location)
                 if _scheme(url) == "https" and _scheme(following) != "https":
                     raise OutboundFailed("the source leaves TLS in a redirect", reason="redirect")
                 if _origin(following) != _origin(url):
@@ -281,6 +281,13 @@ def _start(got: Got, asked: int, size: int) -> int:
 
 def _passes(failed: OutboundFailed) -> bool:
     return failed.details.get("reason") in _PASSING_REASONS
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        _unreadable()
 
 
 def _scheme(url: str) -> str:

@@ -44,13 +44,18 @@ class FolderSource:
     def _list(self) -> list[FileChange]:
         try:
             with self._opened_folder(self._below) as folder:
-                return checked_files(_files(folder, ""))
+                return checked_files(self._pinned(file) for file in _files(folder, ""))
         except OSError:
             # Not why: it would tell what there is on this machine.
             raise BadReference(
                 "storage.path: there is no such folder, it cannot be read, or a step of its path is a link",
                 field="storage.path",
             ) from None
+
+    def _pinned(self, file: FileChange) -> FileChange:
+        remote = file.remote or {}
+        place = "/".join((self._storage["path"].strip("/"), file.path))
+        return file._replace(remote={"pin": f"{place} {remote['state']}", **remote})
 
     async def read_range(self, file: FileEntry, offset: int, length: int) -> bytes:
         content = await asyncio.to_thread(self._read, file, offset, length)
@@ -80,7 +85,7 @@ class FolderSource:
                     os.close(descriptor)
         except OSError:
             raise OutboundFailed(f"{file.path!r} is no longer in its folder", reason="changed") from None
-        if not stat.S_ISREG(found.st_mode) or _pin(found) != (file.remote or {}).get("pin"):
+        if not stat.S_ISREG(found.st_mode) or _state(found) != (file.remote or {}).get("state"):
             raise changed(repr(file.path))
         return content
 
@@ -115,7 +120,7 @@ def _files(folder: int, above: str) -> Iterator[FileChange]:
             finally:
                 os.close(inner)
         elif stat.S_ISREG(said.st_mode):
-            yield FileChange(path, None, said.st_size, {"pin": _pin(said)})
+            yield FileChange(path, None, said.st_size, {"state": _state(said)})
         else:
             raise OutboundFailed(
                 f"{path[:200]!r} of the folder is a link, or no file; links are not followed: name a folder of files",
@@ -123,5 +128,5 @@ def _files(folder: int, above: str) -> Iterator[FileChange]:
             )
 
 
-def _pin(said: os.stat_result) -> str:
+def _state(said: os.stat_result) -> str:
     return f"{said.st_mtime_ns}-{said.st_size}-{said.st_ino}"

@@ -51,7 +51,7 @@ class HttpsSource:
                 f"{place}: its server gives no entity tag to pin the content by; say its sha256",
                 field=f"{place}.sha256",
             )
-        remote = {"pin": known or tag, "url": file["url"]}
+        remote = {"pin": f"{file['url']} {known or tag}", "url": file["url"]}
         remote |= {"sha256": known} if known else {}
         remote |= {"etag": tag} if tag else {}
         return FileChange(file["path"], None, size, remote)

@@ -37,7 +37,11 @@ class HuggingfaceSource:
         revision: str = self._storage["revision"]
         commit = await self._commit(revision)
         files = [file async for file in self._files(commit)]
-        storage = {**self._storage, "revision": commit, "original_revision": self._storage["original_revision"] or revision}
+        storage = {
+            **self._storage,
+            "revision": commit,
+            "original_revision": self._storage["original_revision"] or revision,
+        }
         return Pinned(storage, commit, checked_files(files))
 
     async def _commit(self, revision: str) -> str:
@@ -61,7 +65,7 @@ class HuggingfaceSource:
                 raise OutboundFailed(f"the source does not list its files (status {got.status})", reason="protocol")
             for item in body:
                 if isinstance(item, dict) and item.get("type") == "file":
-                    yield _file(commit, item)
+                    yield _file(self._endpoint, commit, item)
             following = _NEXT.search(got.header("link") or "")
             if following is None:
                 return
@@ -95,7 +99,7 @@ class HuggingfaceSource:
         return f"api/{self._storage['repo_type']}s/{self._storage['repo_id']}"
 
 
-def _file(commit: str, item: dict[str, Any]) -> FileChange:
+def _file(endpoint: str, commit: str, item: dict[str, Any]) -> FileChange:
     path, lfs, oid = item.get("path"), item.get("lfs"), item.get("oid")
     large = isinstance(lfs, dict)
     pin, size = (lfs.get("oid"), lfs.get("size")) if isinstance(lfs, dict) else (oid, item.get("size"))
@@ -104,12 +108,13 @@ def _file(commit: str, item: dict[str, Any]) -> FileChange:
     if not isinstance(path, str) or not isinstance(pin, str) or not _HEX.fullmatch(pin) or (large and len(pin) != 64):
         raise OutboundFailed("the source lists a file without path or oid", reason="protocol")
     known = {"sha256": pin} if len(pin) == 64 else {"git_oid": pin}
-    return FileChange(path, None, whole_number(size), {"pin": pin, "commit": commit, **known})
+    return FileChange(path, None, whole_number(size), {"pin": f"{endpoint} {pin}", "commit": commit, **known})
 
 
 def _check(file: FileEntry) -> Check:
     """Compares the entity tags of the Hub (`x-linked-etag` is that of the large file behind a redirect)."""
-    pin = (file.remote or {}).get("pin", "")
+    remote = file.remote or {}
+    pin = remote.get("sha256") or remote.get("git_oid", "")
 
     def check(got: Got) -> None:
         for headers in got.hops:

@@ -63,7 +63,7 @@ class NgcSource:
                 (body[name] for name in body if name.endswith("Files") and isinstance(body[name], list)), []
             )
             for item in listed:
-                yield _file(version, item)
+                yield self._file(version, item)
             pages = (body.get("paginationInfo") or {}).get("totalPages")
             if page + 1 >= (pages if isinstance(pages, int) else 0) and (isinstance(pages, int) or len(listed) < _PAGE):
                 return
@@ -116,20 +116,17 @@ class NgcSource:
 
         return ask
 
+    def _file(self, version: str, item: Any) -> FileChange:
+        path = item.get("path") if isinstance(item, dict) else None
+        if not isinstance(path, str):
+            raise OutboundFailed("NGC lists a file without a path", reason="protocol")
+        size, digest = whole_number(item.get("sizeInBytes")), _digest(item.get("sha256_base64"))
+        content = digest or f"{path} {item.get('createdDate') or ''} {size}"
+        remote = {"pin": f"{self._version(version)} {content}", "version": version}
+        return FileChange(path, None, size, remote | ({"sha256": digest} if digest else {}))
+
     def _version(self, version: str) -> str:
         return f"{self._item}/versions/{quote(version, safe='')}"
-
-
-def _file(version: str, item: Any) -> FileChange:
-    path = item.get("path") if isinstance(item, dict) else None
-    if not isinstance(path, str):
-        raise OutboundFailed("NGC lists a file without a path", reason="protocol")
-    size, digest = whole_number(item.get("sizeInBytes")), _digest(item.get("sha256_base64"))
-    if digest is not None:
-        return FileChange(path, None, size, {"pin": digest, "sha256": digest, "version": version})
-    return FileChange(
-        path, None, size, {"pin": f"{version}:{item.get('createdDate') or ''}:{size}", "version": version}
-    )
 
 
 def _digest(text: Any) -> str | None:

@@ -10,7 +10,8 @@ class Source(Protocol):
     """A place with files, as a fileset's storage names it.
 
     What a file is pinned to stands in its `remote`: `pin` names the content, and where they are known, `sha256` and
-    `git_oid` are what the bytes must have when they have come.
+    `git_oid` are what the bytes must have when they have come. A pin begins with where it is from: what one server says
+    of its files must never be taken for what another says of its own.
     """
 
     async def pin(self) -> Pinned:

@@ -76,7 +76,9 @@ class S3Source:
         if key.endswith("/"):
             return None  # the mark that consoles make for an empty folder
         tag = tag if tag.startswith('"') else f'"{tag}"'
-        return FileChange(key.removeprefix(self._prefix), None, int(size), {"pin": tag, "etag": tag})
+        return FileChange(
+            key.removeprefix(self._prefix), None, int(size), {"pin": f"{self._bucket}/{key} {tag}", "etag": tag}
+        )
 
     async def read_range(self, file: FileEntry, offset: int, length: int) -> bytes:
         return await self._fetcher.range(self._file_ask(file), file.size, offset, length, _check(file))

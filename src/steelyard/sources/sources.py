@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from steelyard.errors import BadReference
+from steelyard.errors import BadReference, OutboundFailed
 from steelyard.outbound.transport import Transport
 from steelyard.records.filesets import FileEntry, Pinned
 from steelyard.records.kinds import Fields, Row
@@ -35,18 +35,27 @@ class ConfiguredSources:
 
     async def read_range(self, fileset: Row, file: FileEntry, offset: int, length: int) -> bytes:
         """Exactly `length` bytes of a file from `offset`. Raises OutboundFailed, also if its content is another now."""
-        source = await self._source(fileset.workspace, fileset.fields["storage"])
+        source = await self._of(fileset)
         return await source.read_range(file, offset, length)
 
     async def stream(self, fileset: Row, file: FileEntry) -> AsyncIterator[bytes]:
         """The bytes of a file, in pieces. Raises OutboundFailed, also if its content is another now."""
-        source = await self._source(fileset.workspace, fileset.fields["storage"])
+        source = await self._of(fileset)
         async for piece in source.stream(file):
             yield piece
 
     async def close(self) -> None:
         """Ends all connections."""
         await self._transport.close()
+
+    async def _of(self, fileset: Row) -> Source:
+        """Where the files of a fileset are. Raises OutboundFailed for what was right when it was made, and is no more:
+        who reads a file has not written its storage.
+        """
+        try:
+            return await self._source(fileset.workspace, fileset.fields["storage"])
+        except BadReference as error:
+            raise OutboundFailed(f"the source cannot be asked: {error.message}", reason="storage") from None
 
     async def _source(self, workspace: str, storage: Fields) -> Source:
         match storage["type"]:

@@ -19,7 +19,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
     """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
 
     With `savepoint` one is set before the action's first change, so that its changes can be taken back without those of
-    the others. It costs as much as the changes themselves: SQLite copies each page that they touch.
+    the others. It has its price: SQLite then copies each page that they touch.
     """
 
     def __init__(

@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from pathlib import PurePosixPath
 
 from steelyard.actions.context import Context
 from steelyard.actions.files.bytes import check_size, keep, missing_bytes
@@ -22,8 +21,6 @@ from steelyard.store.protocol import ReadTransaction, WriteTransaction
 _PIECE = 1 << 20
 _RANGE = 8 << 20
 """Up to so many bytes of a file are asked of the source by themselves: a header need not wait for the rest."""
-# Nothing of such a file is run by what loads files of its name (a Python file is judged by its name alone).
-_STREAMED = frozenset({".safetensors", ".gguf", ".json", ".jsonl", ".txt", ".md", ".jinja", ".csv", ".parquet", ".py"})
 _HELD = 64 << 10
 """So many bytes at the end are given out only when the whole has been checked: what is wrong never looks complete."""
 
@@ -43,22 +40,6 @@ async def fetch(context: Context, row: Row, entry: FileEntry) -> str:
     Raises OutboundRefused, OutboundFailed (also for bytes that are not those that were pinned), StorageFull, TooLarge.
     """
     return entry.digest if entry.digest is not None else await ended(pull_of(context, row, entry))
-
-
-async def fetched(context: Context, row: Row, entry: FileEntry) -> FileEntry:
-    """The file with its digest and what is known of its content, once its bytes are kept here. Raises as `fetch`."""
-    digest = await fetch(context, row, entry)
-
-    async def action(tx: ReadTransaction) -> FileEntry | None:
-        return await tx.file_at(row.id, entry.since, entry.path)
-
-    found = await context.store.read(action)
-    return found if found is not None and found.digest is not None else entry._replace(digest=digest)
-
-
-def may_stream(path: str) -> bool:
-    """Whether a file may be sent before all of it has come; any other is scanned for code first, as uploads are."""
-    return PurePosixPath(path).suffix.lower() in _STREAMED
 
 
 async def open_through(context: Context, row: Row, entry: FileEntry, start: int, stop: int) -> AsyncIterator[bytes]:

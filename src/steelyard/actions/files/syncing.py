@@ -15,7 +15,7 @@ from steelyard.actions.filesets import create_fileset, fileset_rules
 from steelyard.actions.inspections import follow_files
 from steelyard.actions.records import require_workspace
 from steelyard.actions.writes import Write
-from steelyard.errors import Conflict, NotFound, SteelyardError
+from steelyard.errors import AlreadyExists, Conflict, NotFound, SteelyardError
 from steelyard.records.conditions import Conditions
 from steelyard.records.filesets import FILESET, Commit, FileEntry, Pinned, commit_id, is_external
 from steelyard.records.kinds import Document, Fields, Row
@@ -42,7 +42,10 @@ async def create_from_source(
     async def check(tx: ReadTransaction) -> None:
         # What cannot succeed does not ask the source first.
         await require_workspace(tx, workspace)
-        conditions.check_write(await tx.find(FILESET.name, workspace, name))
+        there = await tx.find(FILESET.name, workspace, name)
+        conditions.check_write(there)
+        if there is not None:
+            raise AlreadyExists(f"A fileset named {name!r} exists already in the workspace {workspace!r}")
 
     await context.store.read(check)
     pinned = await context.sources.pin(workspace, change.values["storage"])

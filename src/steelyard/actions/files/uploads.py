@@ -11,8 +11,7 @@ from steelyard.actions.context import Context
 from steelyard.actions.files.bytes import check_size, keep
 from steelyard.actions.files.edits import check_upload
 from steelyard.actions.files.tree import require_fileset
-from steelyard.blobs.protocol import PIECE, Upload
-from steelyard.blobs.protocol import UploadState as UploadState
+from steelyard.blobs.protocol import PIECE, Upload, UploadState
 from steelyard.errors import (
     ChecksumMismatch,
     DigestMismatch,
@@ -25,6 +24,8 @@ from steelyard.errors import (
 from steelyard.records.blobs import Blob
 from steelyard.records.conditions import NONE
 from steelyard.records.filesets import is_external
+
+__all__ = ["SAID", "Appended", "UploadState", "append", "begin_upload", "expiry_of", "find_upload", "is_expired"]
 
 SAID = "said"
 """Where an upload keeps the sender's own words about it."""

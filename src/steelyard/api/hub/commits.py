@@ -11,7 +11,7 @@ from starlette.responses import Response
 from steelyard.actions.context import Context
 from steelyard.actions.files.bytes import known_blob, receive
 from steelyard.actions.files.edits import edit_files
-from steelyard.actions.files.tree import HEAD_NAMES, check_path, find_file, list_files, require_fileset
+from steelyard.actions.files.tree import HEAD_NAMES, check_path, find_file, list_files
 from steelyard.api import answers
 from steelyard.api.files import commit_files
 from steelyard.api.hub.commit_lines import (
@@ -33,11 +33,12 @@ from steelyard.api.hub.routes import (
     json_body,
     on_repository,
     repository_of,
+    require_writable,
     revision_of,
     url_of,
 )
 from steelyard.api.hub.shown import REGULAR_BYTES, git_oid_of
-from steelyard.api.requests import caller_of, context_of
+from steelyard.api.requests import caller_of, context_of, header
 from steelyard.errors import BadReference, InvalidInput, MissingBytes, NotFound, PreconditionFailed
 from steelyard.records.conditions import NONE
 from steelyard.records.edits import CopyFile, DeleteFile, DeleteFolder, FileEdit, PutFile
@@ -54,9 +55,12 @@ async def preupload(request: Request) -> Response:
     files = body.get("files")
     if not isinstance(files, list) or len(files) > _MOST_ASKED:
         raise InvalidInput.of(("body", "files"), "list_type", f"must be a list of at most {_MOST_ASKED} files")
+    await require_writable(request, repository)
     tree = await list_files(context, repository.workspace, repository.name, revision_of(request), limit=1)
     asked = [_asked(number, file) for number, file in enumerate(files)]
     ignored = ignored_paths(body.get("gitIgnore"), [path for path, _ in asked])
+    # Clients before 1.0, which find by this that nothing has changed, then stumble over an endpoint with a path.
+    before_1 = b"hf_hub/0." in (header(request, b"user-agent") or b"")
     shown: list[dict[str, Any]] = []
     for path, regular in asked:
         one: dict[str, Any] = {"path": path, "uploadMode": "regular" if regular else "lfs"}
@@ -66,7 +70,8 @@ async def preupload(request: Request) -> Response:
         except NotFound:
             pass
         else:
-            one["oid"] = git_oid_of(found.file) if regular else found.file.digest
+            if not before_1:
+                one["oid"] = git_oid_of(found.file) if regular else found.file.digest
         shown.append(one)
     return answers.json({"files": shown, "commitOid": tree.commit.id})
 
@@ -99,8 +104,8 @@ async def commit(request: Request) -> Response:
     """All changes of the body in one commit on the only branch, or none of them."""
     repository, context = repository_of(request), context_of(request)
     _check_branch(request)
-    await require_fileset(context, repository.workspace, repository.name)  # before any bytes are taken
-    header, edits = await _read(context, repository, body_of(request))
+    await require_writable(request, repository)  # before any bytes are taken
+    said, edits = await _read(context, repository, body_of(request))
     write = edit_files(
         context,
         caller_of(request),
@@ -108,8 +113,8 @@ async def commit(request: Request) -> Response:
         repository.name,
         edits,
         NONE,
-        message=header.message or None,
-        parent=await _whole_parent(context, repository, header.parent),
+        message=said.message or None,
+        parent=await _whole_parent(context, repository, said.parent),
     )
     done = await commit_files(request, write)
     oid = done.done.commit.id
@@ -137,18 +142,18 @@ async def _read(
     """What a body says; the bytes in it are kept on the way, one file at a time. Of several edits of a path, the last
     one counts.
     """
-    header, edits = None, dict[tuple[str, bool], FileEdit]()
+    said, edits = None, dict[tuple[str, bool], FileEdit]()
     async for number, line in lines_of(pieces):
-        if header is None:
-            header = read_header(number, line)
+        if said is None:
+            said = read_header(number, line)
             continue
         operation = read_operation(number, line)
         check_path(operation.path)
         is_folder = isinstance(operation, Delete) and operation.folder
         edits[operation.path, is_folder] = await _edit(context, repository, operation)
-    if header is None:
+    if said is None:
         raise InvalidInput.of(("body",), "missing", "the first line must be the header of the commit")
-    return header, list(edits.values())
+    return said, list(edits.values())
 
 
 async def _edit(context: Context, repository: Repository, operation: Operation) -> FileEdit:

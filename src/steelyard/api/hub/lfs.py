@@ -6,16 +6,23 @@ parts that the Hub's clients know. Parts come in order; what is there of a part 
 
 import re
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.actions.files.bytes import keep, known_blob, missing_bytes, receive
-from steelyard.actions.files.tree import require_fileset
+from steelyard.actions.files.bytes import check_size, keep, known_blob, missing_bytes, receive
 from steelyard.api import answers
-from steelyard.api.hub.routes import body_of, endpoint_of, hub_router, json_body, on_repository, repository_of, url_of
+from steelyard.api.hub.routes import (
+    body_of,
+    endpoint_of,
+    hub_router,
+    json_body,
+    on_repository,
+    repository_of,
+    require_writable,
+)
 from steelyard.api.hub.tickets import TICKET_SECONDS, Ticket, read_ticket, write_ticket
 from steelyard.api.requests import context_of, header
 from steelyard.errors import DigestMismatch, InvalidInput, NotFound, TooLarge, Unavailable, UploadConflict
@@ -35,7 +42,7 @@ _MEDIA_TYPE = (b"content-type", b"application/vnd.git-lfs+json")
 async def batch(request: Request) -> Response:
     """For each of the objects, where to send it; nothing for one that the workspace has already."""
     body, repository, context = await json_body(request), repository_of(request), context_of(request)
-    await require_fileset(context, repository.workspace, repository.name)
+    await require_writable(request, repository)
     if body.get("operation") != "upload":
         raise InvalidInput.of(("body", "operation"), "enum", "must be 'upload'; download files by their paths")
     if body.get("hash_algo", "sha256") != "sha256":
@@ -48,6 +55,7 @@ async def batch(request: Request) -> Response:
     for oid, size in objects:
         one: dict[str, Any] = {"oid": oid, "size": size}
         if oid in missing:
+            check_size(context, size)
             one["authenticated"] = True
             one["actions"] = await _actions(request, oid, size, in_parts=in_parts)
         elif (known := await known_blob(context, oid)) is not None and known.size != size:
@@ -93,7 +101,8 @@ async def _actions(request: Request, oid: str, size: int, *, in_parts: bool) -> 
     if ticket.upload is not None:
         headers["chunk_size"] = str(ticket.part)
         headers |= {str(number): f"{place}/{number}{query}" for number in range(1, ticket.parts + 1)}
-    verify = f"{url_of(request, repository)}.git/info/lfs/objects/verify"
+    prefix = "" if repository.type == "model" else "datasets/"
+    verify = f"{endpoint_of(request)}/{prefix}{quote(repository.id)}.git/info/lfs/objects/verify"
     return {
         "upload": {"href": place + query, "header": headers, "expires_in": TICKET_SECONDS},
         "verify": {"href": verify, "header": {}},

@@ -13,10 +13,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from steelyard.actions.files.tree import list_files
+from steelyard.actions.files.tree import list_files, require_fileset
 from steelyard.api import answers
 from steelyard.api.requests import context_of, limits_of, parsed, read_body
-from steelyard.errors import InvalidInput, NotFound, SteelyardError
+from steelyard.errors import Forbidden, InvalidInput, NotFound, SteelyardError
+from steelyard.records.filesets import is_external
+from steelyard.records.kinds import Row
 
 BASE = "/apis/files/v2/hf"
 HOME_WORKSPACE = "default"
@@ -108,9 +110,19 @@ def endpoint_of(request: Request) -> str:
 
 
 def url_of(request: Request, repository: Repository) -> str:
-    """Where a repository stands."""
-    prefix = "" if repository.type == "model" else f"{PLURALS[repository.type]}/"
-    return f"{endpoint_of(request)}/{prefix}{quote(repository.id)}"
+    """The address of a repository, from which clients read its type and id.
+
+    Its type always stands in it: clients before 1.0 take for the type what is before the workspace.
+    """
+    return f"{endpoint_of(request)}/{PLURALS[repository.type]}/{quote(repository.id)}"
+
+
+async def require_writable(request: Request, repository: Repository) -> Row:
+    """The fileset of a repository whose files can be changed. Raises NotFound, Forbidden."""
+    row = await require_fileset(context_of(request), repository.workspace, repository.name)
+    if is_external(row.fields):
+        raise Forbidden("the files of this fileset are those of its source, and can only be read")
+    return row
 
 
 async def json_body(request: Request) -> dict[str, Any]:

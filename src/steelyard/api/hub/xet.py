@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.actions.files.packs import find_pack, keep_pack, put_together
-from steelyard.actions.files.tree import require_fileset
 from steelyard.api import answers
-from steelyard.api.hub.routes import body_of, endpoint_of, hub_router, on_repository, repository_of
+from steelyard.api.hub.routes import body_of, endpoint_of, hub_router, on_repository, repository_of, require_writable
 from steelyard.api.hub.tickets import TICKET_SECONDS, read_pass, write_pass
 from steelyard.api.hub.xet_format import chunks_of, files_of
 from steelyard.api.requests import context_of, header
@@ -30,7 +29,7 @@ _DAY = 24 * 3600
 async def write_token(request: Request) -> Response:
     """Where to send xorbs and shards, and the permission to."""
     repository, context = repository_of(request), context_of(request)
-    fileset = await require_fileset(context, repository.workspace, repository.name)
+    fileset = await require_writable(request, repository)
     now = int(time())
     # Clients remember by this address which xorbs they need not send again. It is another one every day, for xorbs
     # are kept for one.

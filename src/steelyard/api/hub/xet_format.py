@@ -6,7 +6,7 @@ import struct
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-import lz4.frame  # type: ignore[import-untyped]
+import lz4.frame
 
 from steelyard.actions.files.packs import Run
 from steelyard.errors import InvalidInput, TooLarge

@@ -76,7 +76,7 @@ REFUSALS: dict[str, Refusal] = {
     "create a fileset twice": (lambda sdk: sdk.files.filesets.create(name="data"), ConflictError, "already_exists"),
     "a bad name of a fileset": (lambda sdk: sdk.files.filesets.create(name="Data"), _invalid, "invalid_input"),
     "a fileset in no workspace": (
-        lambda sdk: sdk.files.filesets.create(name="x", workspace="none"),
+        lambda sdk: sdk.files.filesets.create(name="data", workspace="none"),
         _invalid,
         "invalid_parameters",
     ),

@@ -397,8 +397,9 @@ def test_what_one_server_says_is_not_taken_for_what_another_says(
     found = []
     for number, server in enumerate((web, elsewhere)):
         config = {**CONFIG, "max_position_embeddings": 100 + number}
-        server.places["/c"] = File(json.dumps(config).encode(), etag='"the same"')
-        storage = of_web(("config.json", f"{server.url}/c"))
+        files = shards() | {"config.json": json.dumps(config).encode()}
+        server.places |= {f"/{name}": File(body, etag=f'"{name}"') for name, body in files.items()}
+        storage = of_web(*((name, f"{server.url}/{name}") for name in files))
         http.post(home, json={"name": f"pulled-{number}", "storage": storage})
         made = http.post(models, json={"name": f"m{number}", "fileset": f"pulled-{number}"})
         found.append(made.json()["spec"]["context_size"])

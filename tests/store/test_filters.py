@@ -3,14 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import steelyard.store
 from steelyard.records.filters import (
     COMMON,
     All,
@@ -27,8 +25,9 @@ from steelyard.records.filters import (
     parse_filter,
 )
 from steelyard.store.filters import compile_filter, register_functions
+from steelyard.store.statements import load_migrations
 
-SCHEMA = Path(steelyard.store.__file__).parent / "sql" / "0001_records.sql"
+SCHEMA = "\n".join(text for _, text in load_migrations())
 Record = dict[str, Any]
 
 SCALARS: list[Any] = [
@@ -67,7 +66,7 @@ def record(number: int, x: Any = None, children: tuple[Record, ...] = (), **colu
 @pytest.fixture(scope="module")
 def database() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(SCHEMA.read_text())
+    connection.executescript(SCHEMA)
     register_functions(connection)
     yield connection
     connection.close()

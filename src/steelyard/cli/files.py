@@ -7,9 +7,8 @@ import typer
 
 from steelyard.cli.bars import size_text
 from steelyard.cli.client import Query
-from steelyard.cli.errors import UsageError
 from steelyard.cli.folders import CHUNK
-from steelyard.cli.pull import find_fileset
+from steelyard.cli.naming import find_fileset, whole_commit
 from steelyard.cli.session import Session, remember, with_session
 from steelyard.cli.writing import DryRun, Reason, write_query
 
@@ -35,7 +34,7 @@ def ls(
     """List the files of a fileset."""
     home, title = find_fileset(session, name)
     query: dict[str, str] = {"path": path} if path else {}
-    query |= {"revision": revision} if revision else {}
+    query |= {"revision": whole_commit(session, home, revision)} if revision else {}
     found = session.client.call("GET", f"{home}/files", query=query, seconds=_SECONDS).record()
     records = found.get("data", [])
     if session.output.json:
@@ -62,7 +61,7 @@ def cat(
 ) -> None:
     """Write the bytes of a file to the standard output."""
     home, _ = find_fileset(session, name)
-    query = {"revision": revision} if revision else {}
+    query = {"revision": whole_commit(session, home, revision)} if revision else {}
     headers = {"accept": "*/*", "accept-encoding": "identity"}
     with session.client.stream(f"{home}/-/{quote(path)}", query=query, headers=headers, seconds=_SECONDS) as answer:
         for piece in answer.iter_bytes(CHUNK):
@@ -99,7 +98,7 @@ def restore(
 ) -> None:
     """Make the files what they were at a commit, as a new commit."""
     home, title = find_fileset(session, name)
-    body = {"commit": _whole(session, home, commit), **({"message": message} if message else {})}
+    body = {"commit": whole_commit(session, home, commit), **({"message": message} if message else {})}
     _commit(session, f"{home}:restore", body, write_query(dry_run=dry_run, reason=reason), title, "restored")
 
 
@@ -143,7 +142,9 @@ def diff(
 ) -> None:
     """Show which files differ between two commits."""
     home, title = find_fileset(session, name)
-    query = {"from": _whole(session, home, first)} | ({"to": _whole(session, home, second)} if second else {})
+    query = {"from": whole_commit(session, home, first)} | (
+        {"to": whole_commit(session, home, second)} if second else {}
+    )
     found = session.client.call("GET", f"{home}/commits:compare", query=query, seconds=_SECONDS).record()
     if session.output.json:
         session.output.value(found)
@@ -154,17 +155,6 @@ def diff(
         session.output.line(f"{sign} {one['path']}  {' -> '.join(sizes)}", colour)
     if not found["data"]:
         session.output.note(f"the files of {title} do not differ between these commits")
-
-
-def _whole(session: Session, home: str, text: str) -> str:
-    """The commit that a shortened id means, as `log` shows them. Raises `UsageError` if it means several."""
-    if len(text) == 40 or len(text) < 7 or not set(text) <= set("0123456789abcdef"):
-        return text
-    found = session.client.call("GET", f"{home}/commits", query={"limit": 1000}).record()
-    ids = sorted({str(record["id"]) for record in found.get("data", ()) if str(record["id"]).startswith(text)})
-    if len(ids) > 1:
-        raise UsageError(f"{text} is the start of {len(ids)} commits; give more of it")
-    return ids[0] if ids else text
 
 
 def _row(record: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.cli.adapters import ADAPTERS
 from steelyard.cli.bars import bar, size_text
 from steelyard.cli.downloads import Downloads, RemoteFile, remote_file
-from steelyard.cli.errors import CliError, NothingError, RefusedError, UsageError
-from steelyard.cli.filesets import FILESETS
+from steelyard.cli.errors import CliError, UsageError
 from steelyard.cli.folders import Globs, Hashes, sha256_of
-from steelyard.cli.models import MODELS
+from steelyard.cli.naming import find_fileset, whole_commit
 from steelyard.cli.session import Session
 from steelyard.cli.tasks import Jobs, Stop, run_all
 
@@ -66,34 +64,8 @@ def pull(
     _tell(session, title, commit, folder, done)
 
 
-def find_fileset(session: Session, name: str) -> tuple[str, str]:
-    """The path of a fileset, or of the one of the model or adapter of that name, and what to call it.
-
-    Raises `CliError` for a model without files.
-    """
-    path, title = FILESETS.item(session.workspace, name)
-    if "@" not in name and _found(session, path) is not None:
-        return path, title
-    for resource in (MODELS, ADAPTERS):
-        record = _found(session, resource.item(session.workspace, name)[0])
-        if record is not None:
-            if not record.get("fileset"):
-                raise CliError(f"the {resource.noun} {title} has no fileset, so there are no files of it")
-            return FILESETS.item(str(record["workspace"]), str(record["fileset"]))
-    raise NothingError(f"there is no fileset, model or adapter {title}")
-
-
-def _found(session: Session, path: str) -> dict[str, Any] | None:
-    try:
-        return session.client.call("GET", path).record()
-    except RefusedError as error:
-        if error.http_status == 404:
-            return None
-        raise
-
-
 def _listed(session: Session, home: str, revision: str | None) -> tuple[list[dict[str, Any]], str]:
-    query = {"revision": revision} if revision else {}
+    query = {"revision": whole_commit(session, home, revision)} if revision else {}
     found = session.client.call("GET", f"{home}/files", query=query, seconds=_LIST_SECONDS).record()
     data, commit = found.get("data"), found.get("commit")
     if not isinstance(data, list) or not isinstance(commit, str):

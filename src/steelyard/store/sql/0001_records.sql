@@ -13,13 +13,11 @@ CREATE TABLE records (
     updated_at TEXT NOT NULL,
     created_by TEXT,
     updated_by TEXT,
-    last_seq   INTEGER,                  -- revisions.seq of its last change, once it has been updated
     fields     TEXT NOT NULL,
-    project    TEXT,                     -- as in `fields`, for the index
+    project    TEXT GENERATED ALWAYS AS (json_extract(fields, '$.project')) VIRTUAL,
     CONSTRAINT records_name UNIQUE (kind, workspace, name)
 ) STRICT;
 
--- (A generated column would do for the project, and have its index written by every change of any field.)
 -- There is none by updated_at: it would be written by each change, for the sake of few lists.
 CREATE INDEX records_by_creation ON records (kind, workspace, created_at, id);
 CREATE INDEX records_by_project ON records (workspace, project);

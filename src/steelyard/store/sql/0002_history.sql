@@ -1,10 +1,6 @@
 -- Every change of every record, in the order in which they became durable: the history of a record, and the feed.
 -- `fields` is the record's state after the change (NULL for a delete), so that any revision is one row away.
 -- The last number is never given twice: a purge, which removes rows, adds one of its own.
---
--- An index over all of them would have a page written for nearly every change, for the sake of seldom asked questions.
--- So each names the one before it of its record, and only some, the landmarks, are indexed: from the nearest of them it
--- is 16 steps at most to any other.
 CREATE TABLE revisions (
     seq        INTEGER PRIMARY KEY,
     record_id  TEXT NOT NULL,
@@ -18,14 +14,11 @@ CREATE TABLE revisions (
     request_id TEXT,
     reason     TEXT,
     cause      TEXT,                     -- id of the record whose delete or undelete brought this change about
-    previous   INTEGER,                  -- seq of the change before this one of the same record
     changed    TEXT NOT NULL,            -- JSON array of field names
     fields     TEXT
 ) STRICT;
 
-CREATE UNIQUE INDEX landmarks_of_record ON revisions (record_id, revision) WHERE revision % 16 = 0 OR action <> 'update';
-CREATE VIEW landmarks AS
-SELECT seq, record_id, revision, action, at FROM revisions WHERE revision % 16 = 0 OR action <> 'update';
+CREATE UNIQUE INDEX revisions_of_record ON revisions (record_id, revision);
 CREATE INDEX revisions_by_cause ON revisions (cause) WHERE cause IS NOT NULL;
 
 -- What is deleted, until it is undeleted or its time is over.
@@ -38,7 +31,6 @@ CREATE TABLE deleted (
     revision     INTEGER NOT NULL,       -- of the delete
     created_at   TEXT NOT NULL,
     created_by   TEXT,
-    last_seq     INTEGER,                -- as the record had it
     fields       TEXT NOT NULL,
     deleted_at   TEXT NOT NULL,
     deleted_with TEXT                    -- id of the record with which it went, for the contents of a workspace
@@ -48,18 +40,11 @@ CREATE INDEX deleted_by_name ON deleted (kind, workspace, name, deleted_at);
 CREATE INDEX deleted_by_time ON deleted (deleted_at);
 CREATE INDEX deleted_together ON deleted (deleted_with) WHERE deleted_with IS NOT NULL;
 
--- The last change of a record, deleted or not, is the newest of these.
-CREATE VIEW last_changes AS
-SELECT id AS record_id, last_seq AS seq FROM records
-UNION ALL SELECT id, last_seq FROM deleted
-UNION ALL SELECT record_id, seq FROM landmarks;
-
 -- The first state of the records that were there before there was a history.
-INSERT INTO revisions (seq, record_id, kind, workspace, name, revision, action, at, actor, changed, fields)
-SELECT seq, id, kind, workspace, name, revision, CASE revision WHEN 1 THEN 'create' ELSE 'update' END, updated_at, updated_by,
+INSERT INTO revisions (record_id, kind, workspace, name, revision, action, at, actor, changed, fields)
+SELECT id, kind, workspace, name, revision, CASE revision WHEN 1 THEN 'create' ELSE 'update' END, updated_at, updated_by,
        '[]', fields
 FROM records ORDER BY seq;
-UPDATE records SET last_seq = seq;
 
 -- The answers to writes that carried an Idempotency-Key, for as long as they can be asked for again.
 CREATE TABLE answers (

@@ -124,12 +124,15 @@ class Known:
         return begun.headers["Location"].rsplit("/", 1)[-1]
 
     def lead_to(self, case: Case) -> None:
-        """Sends most requests to the workspace, half of all to its records, a third with nothing optional."""
+        """Sends most requests to the workspace, half of all to its records, a third with nothing optional.
+
+        Only a known id can be the id of an upload: all of those in the workspace are sent to one.
+        """
         draw = zlib.crc32(repr((case.path_parameters, case.query, case.body)).encode())
         steps = {name: case.path_parameters[name] for name in case.path_parameters}
         if draw % 4 and "workspace" in steps:
             case.path_parameters["workspace"] = self.name
-        if draw % 2:
+        if draw % (4 if "id" in steps else 2):
             case.path_parameters.update({name: self._known(name, case) for name in steps if name != "workspace"})
             case.body = self._naming(case.body)
         if draw % 3 == 0:

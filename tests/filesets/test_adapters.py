@@ -126,6 +126,19 @@ def test_an_update_shows_in_the_model_and_what_cannot_change_is_refused(http: ht
 
 
 @pytest.mark.usefixtures("base")
+def test_with_another_fileset_rank_and_scaling_are_those_of_its_files(http: httpx.Client, workspace: str) -> None:
+    put(http, workspace, "smaller", lora(rank=2, alpha=2))
+    put(http, workspace, "bare", {"notes.txt": b"no configuration"})
+    made(http, nested(workspace), **NEW, lora_config={"rank": 4})
+
+    smaller = http.patch(f"{adapters(workspace)}/a", json={"fileset": "smaller"})
+    bare = http.patch(f"{adapters(workspace)}/a", json={"fileset": "bare"})
+
+    assert (smaller.status_code, smaller.json()["lora_config"]) == (200, {"rank": 2, "alpha": 2})
+    assert (bare.status_code, bare.json()["lora_config"]) == (200, {"rank": 2, "alpha": 2})
+
+
+@pytest.mark.usefixtures("base")
 def test_adapters_are_filtered_by_their_model_and_models_by_their_adapters(http: httpx.Client, workspace: str) -> None:
     made(http, models(workspace), name="bare")
     made(http, nested(workspace), **NEW)

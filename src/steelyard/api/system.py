@@ -14,7 +14,7 @@ from steelyard.records.forms import Shown
 
 router = APIRouter(tags=["system"], default_response_class=Response)
 
-_SERVICES = ("entities", "models")
+_SERVICES = ("entities", "models", "files", "secrets")
 
 
 class HealthLive(Shown):

@@ -48,7 +48,8 @@ def _holds(actual: Any, sent: Any) -> bool:
 
 
 def _plain(model: Any, *, without: str = "") -> dict[str, Any]:
-    return {key: value for key, value in model.to_dict().items() if key not in {without, "updated_at", "revision"}}
+    moved = {without, "updated_at", "revision"} | ({"trust_decision"} if without == "trust_remote_code" else set())
+    return {key: value for key, value in model.to_dict().items() if key not in moved}
 
 
 def test_a_model_with_only_a_name_has_the_defaults_of_the_platform(sdk: NeMoPlatform) -> None:
@@ -81,6 +82,14 @@ def test_update_sets_one_field_and_leaves_the_others(sdk: NeMoPlatform, field: s
     assert _plain(after, without=field) == _plain(before, without=field)
     assert after.updated_at > before.updated_at
     assert sdk.models.retrieve("llama", verbose=True) == after
+
+
+def test_trust_comes_with_the_decision_behind_it_and_goes_with_it(sdk: NeMoPlatform) -> None:
+    created = sdk.models.create(name="llama", trust_remote_code=True)
+    after = sdk.models.update("llama", trust_remote_code=False)
+
+    assert (created.trust_decision["rule"], created.trust_decision["files"]) == ("caller", {})
+    assert (after.trust_remote_code, after.trust_decision) == (False, None)
 
 
 @pytest.mark.parametrize("field", sorted(set(FIELDS) - {"backend_format"}))

@@ -16,7 +16,7 @@ FILESETS = "/apis/files/v2/workspaces/default/filesets"
 HOME = f"{FILESETS}/weights"
 MIB = 1 << 20
 # As long as the disk has room and the suite time; STEELYARD_BIG_MIB=3072 is the size that the design speaks of.
-BIG = int(os.environ.get("STEELYARD_BIG_MIB", "768")) * MIB
+BIG = int(os.environ.get("STEELYARD_BIG_MIB", "1024")) * MIB
 GROWTH = 64 * MIB
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.files.conftest import connected, read_all
+from tests.files.conftest import connected, digest_of, read_all
 from tests.servers import Server, running
 
 FILESETS = "/apis/files/v2/workspaces/default/filesets"
@@ -116,3 +116,36 @@ def test_a_server_that_stops_lets_go_of_slow_clients(data_dir: Path) -> None:
             slow.sendall(request())
             slow.recv(1000)
             assert server.stop() == 0
+
+
+def blob(server: Server) -> Path:
+    """Where the server keeps the file."""
+    digest = digest_of(CONTENT)
+    return server.data_dir / "blobs" / digest[:2] / digest[2:]
+
+
+def test_a_file_that_is_only_on_the_disk_is_sent_too(own: Server) -> None:
+    descriptor = os.open(blob(own), os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+    with httpx.Client(base_url=own.url, timeout=60) as http:
+        assert http.get(FILE).content == CONTENT
+
+
+def test_a_file_that_shrinks_ends_the_connection(data_dir: Path) -> None:
+    with running(data_dir) as server:
+        with httpx.Client(base_url=server.url, timeout=60) as http:
+            http.post(FILESETS, json={"name": "weights"})
+            http.put(FILE, content=CONTENT)
+        with connected(server) as slow:
+            slow.sendall(request())
+            first = slow.recv(1000)
+            os.truncate(blob(server), len(CONTENT) - 1)
+            received = first + read_all(slow)
+
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert len(received.partition(b"\r\n\r\n")[2]) == len(CONTENT) - 1
+        assert httpx.get(f"{server.url}{FILE}").json()["code"] == "corrupt_bytes"

@@ -176,14 +176,18 @@ def test_a_sender_who_asks_first_is_told_to_go_on(server: Server, home: str) -> 
 
 
 def test_a_sender_who_leaves_leaves_nothing(server: Server, http: httpx.Client, home: str) -> None:
+    uploads = server.data_dir / "uploads"
+    before = set(uploads.iterdir())
     head = f"PUT {home}/-/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    until = time.monotonic() + 20
     with connected(server) as connection:
         connection.sendall(head.encode() + b"x" * 500_000)
+        while set(uploads.iterdir()) == before and time.monotonic() < until:
+            time.sleep(0.01)
+        assert set(uploads.iterdir()) != before
 
-    uploads = server.data_dir / "uploads"
-    until = time.monotonic() + 20
-    while any(uploads.iterdir()) and time.monotonic() < until:
+    while set(uploads.iterdir()) != before and time.monotonic() < until:
         time.sleep(0.01)
-    assert list(uploads.iterdir()) == []
+    assert set(uploads.iterdir()) == before
     assert http.get(f"{home}/-/half").status_code == 404
     assert "Traceback" not in server.log

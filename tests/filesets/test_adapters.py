@@ -179,3 +179,38 @@ def test_one_that_is_deleted_leaves_its_model_and_returns_to_it(http: httpx.Clie
 
     assert (deleted.status_code, without) == (204, [])
     assert [one["name"] for one in get_model(http, workspace, "base")["adapters"]] == ["a"]
+
+
+@pytest.mark.usefixtures("base")
+def test_when_its_files_change_its_rank_follows(http: httpx.Client, workspace: str) -> None:
+    made(http, nested(workspace), **NEW)
+
+    put(http, workspace, "lora", lora(rank=2))
+
+    adapter = http.get(f"{adapters(workspace)}/a").json()
+    assert adapter["lora_config"] == {"rank": 2, "alpha": 8}
+    assert get_model(http, workspace, "base")["adapters"][0]["lora_config"]["rank"] == 2
+
+
+@pytest.mark.usefixtures("base")
+def test_one_that_no_longer_fits_is_switched_off_and_cannot_be_switched_on(http: httpx.Client, workspace: str) -> None:
+    made(http, nested(workspace), **NEW)
+
+    put(http, workspace, "lora", lora(out_features=9))
+
+    adapter = http.get(f"{adapters(workspace)}/a").json()
+    why = http.get(f"{adapters(workspace)}/a/revisions").json()["data"][0]
+    on = http.patch(f"{adapters(workspace)}/a", json={"enabled": True})
+    assert adapter["enabled"] is False
+    assert (why["action"], "q_proj" in why["reason"]) == ("inspect", True)
+    assert get_model(http, workspace, "base")["adapters"][0]["enabled"] is False
+    assert faults(on) == [(("body", "fileset"), "adapter_misfit")]
+
+
+@pytest.mark.usefixtures("base")
+def test_other_files_of_the_base_are_asked_too(http: httpx.Client, workspace: str) -> None:
+    made(http, nested(workspace), **NEW)
+
+    put(http, workspace, "weights", llama(hidden_size=16))
+
+    assert http.get(f"{adapters(workspace)}/a").json()["enabled"] is True, "the tensors of the base are as they were"

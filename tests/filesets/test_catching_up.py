@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.files.bytes import receive
 from steelyard.actions.files.commits import change_files
-from steelyard.actions.inspections import catch_up
+from steelyard.actions.following import catch_up
 from steelyard.actions.perform import perform
 from steelyard.actions.records import get
 from steelyard.actions.registry import VERBS

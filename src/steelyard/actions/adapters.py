@@ -77,9 +77,9 @@ def delete_adapter(
 
 
 async def adapter_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
-    """An adapter's base and fileset must be there, and its weights must fit the base."""
-    set_now = fields["fileset"] != row.fields.get("fileset")
-    if not set_now:
+    """An adapter's base and fileset must be there, and its weights fit the base, when they are set or switched on."""
+    moved = fields["fileset"] != row.fields.get("fileset")
+    if not moved and not (fields["enabled"] and not row.fields.get("enabled")):
         return
     fields["fileset"], fileset = await require_filled_fileset(tx, row.workspace, fields["fileset"])
     base = await _base(tx, row._replace(fields=fields))

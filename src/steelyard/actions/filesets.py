@@ -5,7 +5,7 @@ from typing import Any
 from steelyard.actions import writes
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.files.commits import first_commit
-from steelyard.actions.inspections import put_specs
+from steelyard.actions.following import follow
 from steelyard.actions.references import require_project
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import Forbidden
@@ -33,7 +33,7 @@ def update_fileset(
     async def run(tx: WriteTransaction) -> Written:
         written = await changed.run(tx)
         if written.before and written.before.fields["metadata"] != written.row.fields["metadata"]:
-            await put_specs(tx, context, caller, written.row)
+            await follow(tx, context, caller, written.row)
         return written
 
     return Write(FILESET, "update", run)

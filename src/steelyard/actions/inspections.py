@@ -2,21 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from steelyard.actions import writes
-from steelyard.actions.context import Caller, Context
+from steelyard.actions.context import Context
 from steelyard.actions.files.content import StoredFiles, identity_of
 from steelyard.actions.files.tree import MOST_FILES
 from steelyard.actions.hidden import store_contents
 from steelyard.errors import NotInspected
 from steelyard.inspect.version import INSPECTION_VERSION
 from steelyard.records.blobs import StoredInspection
-from steelyard.records.filesets import FILESET, Commit, FileEntry, content_digest
+from steelyard.records.filesets import Commit, FileEntry, content_digest
 from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL
-from steelyard.records.names import Reference
 from steelyard.records.specs import overlaid, said_by_hand, with_tool_calling
 from steelyard.records.trust import code_files
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
@@ -78,9 +75,12 @@ async def inspect_fileset(context: Context, fileset: Row) -> Content | None:
     commit, files = found
     digest = commit.content or content_digest((entry.path, identity_of(entry)) for entry in files)
     stored = await context.store.scan(lambda tx: tx.inspection(digest))
-    if stored is None or stored.version != INSPECTION_VERSION:
+    known = stored is not None and stored.version == INSPECTION_VERSION
+    if stored is None or not known:
         body = await _read(context, fileset, files)
         stored = StoredInspection(INSPECTION_VERSION, context.now(), body)
+    elif commit.content is not None:
+        return Content(commit, digest, stored.body)
 
     async def keep(tx: WriteTransaction) -> None:
         body = dict(stored.body)
@@ -146,57 +146,3 @@ def put_spec(fields: Fields, before: Fields, content: Content, fileset: Row, *, 
         "complete": fields["spec"] is not None,
         "by_hand": by_hand if fields["spec"] is not None else [],
     }
-
-
-async def follow_files(context: Context, caller: Caller, fileset: Row) -> int:
-    """Brings the specs of the models of a fileset up to its files as they are now; answers how many changed."""
-    home = Reference(fileset.workspace, fileset.name)
-
-    if not await context.store.read(lambda tx: _models_of(tx, home, fileset.id)):
-        return 0
-
-    async def update(tx: WriteTransaction) -> int:
-        row = await tx.find(FILESET.name, home.workspace, home.name)
-        if row is None:
-            return 0
-        return await put_specs(tx, context, caller, row)
-
-    return await write(context, update, heavy=True)
-
-
-async def put_specs(tx: WriteTransaction, context: Context, caller: Caller, fileset: Row) -> int:
-    """Gives the models of a fileset the spec that its files and metadata say now; answers how many changed."""
-    home, changed = Reference(fileset.workspace, fileset.name), 0
-    models = await _models_of(tx, home, fileset.id)
-    content = await known_content(tx, fileset) if models and fileset.fields["file_count"] else None
-    for model in models if content else ():
-        assert content is not None  # noqa: S101
-        fields = dict(model.fields)
-        put_spec(fields, model.fields, content, fileset, plugins=context.policy.allow_tool_call_plugin, sent=False)
-        after = await writes.change_fields(
-            tx, context, caller, MODEL, model, fields, verb="inspect", cause=fileset.id, stored_form=True
-        )
-        changed += after.revision != model.revision
-    return changed
-
-
-async def _models_of(tx: ReadTransaction, home: Reference, id: str) -> list[Row]:
-    found = await tx.referrers(FILESET.name, home, id, _MOST_MODELS)
-    return [row for row, field in found if row.kind == MODEL.name and field == "fileset"]
-
-
-async def catch_up(context: Context, caller: Caller) -> int:
-    """Brings all models up to their files: those that a crash, between a commit and this, has left behind.
-
-    Answers how many changed. A fileset that cannot be read now is left for the next time.
-    """
-    changed = 0
-    for reference in await context.store.scan(lambda tx: tx.filesets_ahead(_MOST_MODELS)):
-        row = await context.store.scan(partial(_find, reference))
-        if row is not None:
-            changed += await follow_files(context, caller, row)
-    return changed
-
-
-async def _find(reference: Reference, tx: ReadTransaction) -> Row | None:
-    return await tx.find(FILESET.name, reference.workspace, reference.name)

@@ -7,8 +7,8 @@ import logging
 
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.files.sweep import sweep_files
+from steelyard.actions.following import catch_up
 from steelyard.actions.history import purge_deleted
-from steelyard.actions.inspections import catch_up
 from steelyard.actions.perform import ANSWER_SECONDS
 from steelyard.errors import SteelyardError
 from steelyard.store.protocol import WriteTransaction

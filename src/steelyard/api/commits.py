@@ -12,7 +12,7 @@ from steelyard.actions.files.bytes import missing_bytes
 from steelyard.actions.files.commits import FileWrite
 from steelyard.actions.files.edits import edit_files, restore_files
 from steelyard.actions.files.tree import compare_commits, list_commits, require_fileset
-from steelyard.actions.inspections import follow_files
+from steelyard.actions.following import follow_files
 from steelyard.actions.perform import perform_for_show
 from steelyard.actions.writes import Written
 from steelyard.api import answers

@@ -17,7 +17,7 @@ from steelyard.actions.files.commits import FileWrite
 from steelyard.actions.files.edits import check_upload, delete_file, put_file
 from steelyard.actions.files.pulling import cache_status
 from steelyard.actions.files.tree import Tree, find_file, list_files
-from steelyard.actions.inspections import follow_files
+from steelyard.actions.following import follow_files
 from steelyard.actions.perform import perform
 from steelyard.api import answers
 from steelyard.api.digests import announced_digest

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from steelyard.actions.files.fsck import check_all
 from steelyard.api.operations import answers_of
-from steelyard.api.requests import context_of
+from steelyard.api.requests import context_of, server_of
 
 router = APIRouter(prefix="/apis/steelyard/v1", tags=["system"], default_response_class=Response)
 
@@ -36,3 +36,5 @@ async def fsck(request: Request) -> Response:
 async def _lines(request: Request) -> AsyncIterator[bytes]:
     async for told in check_all(context_of(request)):
         yield orjson.dumps(told.document(), option=orjson.OPT_APPEND_NEWLINE)
+        if server_of(request).stopping.asked:
+            return  # without a line that says it is done

@@ -23,6 +23,8 @@ class Files(Protocol):
         """Up to `length` bytes of a file from `offset`."""
 
 
+# What holds no pickle, unless the verdict says otherwise.
+_HARMLESS = frozenset({"none", "zip", "npy", "npz", "tar", "hdf5"})
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
 
 
@@ -126,6 +128,6 @@ def _pickles(files: Files) -> list[dict[str, Any]]:
         if not sniff(read(0, SNIFF_BYTES), path):
             continue
         result = scan(read, size, path)
-        if result.kind != "none" or result.verdict != "clean":
+        if result.kind not in _HARMLESS or result.verdict != "clean":
             found.append({"path": path, "size": size, **result.as_document()})
     return found

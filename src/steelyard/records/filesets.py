@@ -196,6 +196,9 @@ def canonical_fileset(values: Fields, workspace: str, name: str) -> Fields:
     if canonical.get("custom_fields"):
         kept = {key: value for key, value in canonical["custom_fields"].items() if key != SERVER_ONLY}
         canonical["custom_fields"] = kept
+    if canonical.get("metadata") is not None:
+        # One form for what was not said, however it was not said.
+        canonical["metadata"] = {key: value for key, value in canonical["metadata"].items() if value is not None}
     return canonical
 
 

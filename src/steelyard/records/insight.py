@@ -6,6 +6,7 @@ Pure functions over a model's fields and what was read in its files (`body`: see
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from steelyard.records.file_policy import runs_when_loaded
 from steelyard.records.filesets import FileEntry
 from steelyard.records.kinds import Document, Fields
 from steelyard.records.spec import ModelSpec
@@ -92,7 +93,7 @@ def describe_files(
                 if is_code(file.path)
             ],
         },
-        "pickles": [_scanned(file) for file in files if (file.facts or {}).get("scan")],
+        "pickles": [_scanned(file) for file in files if runs_when_loaded((file.facts or {}).get("scan"))],
         "chat": _chat(body.get("chat", {})),
         "adapter": _adapter(body.get("adapter")),
     }

@@ -56,7 +56,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         times = (row.created_at, row.updated_at, row.created_by, row.updated_by)
         if not self._change("insert", (*stamps, *times, fields, row.fields.get("project"))):
             place = f" in the workspace {row.workspace!r}" if row.workspace else ""
-            raise AlreadyExists(f"A {row.kind} named {row.name!r} exists already{place}")
+            raise AlreadyExists(f"{row.kind.capitalize()} {row.name!r} exists already{place}")
         self._link(row, links)
         self._note(row, note, list(row.fields), fields)
 

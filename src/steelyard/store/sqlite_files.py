@@ -39,7 +39,9 @@ class FileReads:
     async def files_at(
         self, fileset_id: str, number: int, *, after: str = "", prefix: str = "", limit: int
     ) -> list[FileEntry]:
-        values = (fileset_id, number, after, prefix, prefix + _LAST, limit)
+        # No path holds the character NUL, so nothing lies between `after` and this.
+        first = max(prefix, f"{after}\0") if after else prefix
+        values = (fileset_id, number, first, prefix + _LAST, limit)
         return [_entry(found) for found in self._connection.execute(self._sql["files_at"], values)]
 
     async def blob(self, digest: str) -> Blob | None:

@@ -91,8 +91,8 @@ def _scan(path: Path, size: int) -> dict[str, object] | None:
             file.seek(offset)
             return file.read(length)
 
-        # The same bytes can have any name later, so that they are looked at as if they had the worst.
-        found = scan(read, size, "data.pkl")
+        # By the content alone: the same bytes can have any name later.
+        found = scan(read, size, "")
     return None if found.kind == "none" else dict(found.as_document())
 
 

@@ -12,7 +12,7 @@ from steelyard.actions.files.pulling import ended, pull_of
 from steelyard.actions.files.pulls import Sync
 from steelyard.actions.files.tree import MOST_FILES, require_fileset_row
 from steelyard.actions.filesets import create_fileset, fileset_rules
-from steelyard.actions.inspections import follow_files
+from steelyard.actions.following import follow_files
 from steelyard.actions.records import require_workspace
 from steelyard.actions.writes import Write
 from steelyard.errors import AlreadyExists, Conflict, NotFound, SteelyardError
@@ -45,7 +45,7 @@ async def create_from_source(
         there = await tx.find(FILESET.name, workspace, name)
         conditions.check_write(there)
         if there is not None:
-            raise AlreadyExists(f"A fileset named {name!r} exists already in the workspace {workspace!r}")
+            raise AlreadyExists(f"Fileset {name!r} exists already in the workspace {workspace!r}")
 
     await context.store.read(check)
     pinned = await context.sources.pin(workspace, change.values["storage"])

@@ -23,12 +23,13 @@ FROM files AS f LEFT JOIN blobs AS b ON b.digest = f.digest
 WHERE f.fileset_id = ?1 AND f.path = ?2 AND f.since <= ?3 AND (f.until IS NULL OR f.until > ?3);
 
 -- name: files_at
--- In the order of their paths, from after `?3`, those whose path is at least `?4` and less than `?5`.
+-- In the order of their paths, those whose path is at least `?3` and less than `?4`. (Two lower bounds would be one too
+-- many: the index is searched by the first that is written, and the other tried on each row.)
 SELECT f.path, f.digest, f.size, f.since, f.at, f.remote, b.facts, b.state
 FROM files AS f LEFT JOIN blobs AS b ON b.digest = f.digest
-WHERE f.fileset_id = ?1 AND f.path > ?3 AND f.path >= ?4 AND f.path < ?5
+WHERE f.fileset_id = ?1 AND f.path >= ?3 AND f.path < ?4
 AND f.since <= ?2 AND (f.until IS NULL OR f.until > ?2)
-ORDER BY f.path LIMIT ?6;
+ORDER BY f.path LIMIT ?5;
 
 -- name: close_file
 UPDATE files SET until = ? WHERE fileset_id = ? AND path = ? AND until IS NULL;

@@ -146,6 +146,8 @@ DELETE FROM contents WHERE digest NOT IN (
     WHERE json_extract(fields, '$.spec.linear_layers.sha256') IS NOT NULL
     UNION SELECT json_extract(fields, '$.spec.linear_layers.sha256') FROM deleted
     WHERE json_extract(fields, '$.spec.linear_layers.sha256') IS NOT NULL
+    UNION SELECT json_extract(body, '$.spec.linear_layers.sha256') FROM inspections
+    WHERE json_extract(body, '$.spec.linear_layers.sha256') IS NOT NULL
 );
 
 -- name: find_answer

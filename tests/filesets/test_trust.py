@@ -1,6 +1,9 @@
 """Trust in a model's code is a decision that is written down, and it is for the bytes that were there."""
 
 import hashlib
+import os
+import pickle
+from typing import Any
 
 import httpx
 
@@ -135,3 +138,26 @@ def test_the_decision_cannot_be_written_by_a_caller(http: httpx.Client, workspac
     answer = http.patch(f"{models(workspace)}/m", json={"trust_decision": {"rule": "mine"}})
 
     assert answer.status_code == 422
+
+
+class Evil:
+    """What it would do if anybody loaded it, which nobody does."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("id",)
+
+
+def test_a_dangerous_pickle_leaves_only_with_a_trust_that_names_its_bytes(http: httpx.Client, workspace: str) -> None:
+    put(http, workspace, "weights", {**llama(), "optimizer.pt": pickle.dumps(Evil())})
+    made(http, models(workspace), name="m", fileset="weights")
+    path = f"{filesets(workspace)}/weights/-/optimizer.pt"
+
+    untrusted = http.get(path)
+    model = http.patch(f"{models(workspace)}/m", json={"trust_remote_code": True}).json()
+    trusted = http.get(path)
+    put(http, workspace, "weights", {"optimizer.pt": pickle.dumps([Evil()])})
+    changed = http.get(path)
+
+    assert (untrusted.status_code, trusted.status_code, changed.status_code) == (403, 200, 403)
+    assert list(model["trust_decision"]["files"]) == ["optimizer.pt"]
+    assert get_model(http, workspace, "m")["trust_remote_code"] is False

@@ -17,8 +17,9 @@ def test_what_it_only_reads_is_not(path: str) -> None:
     assert not is_code(path)
 
 
-def test_the_code_files_are_named_with_their_contents() -> None:
-    assert code_files([("b.py", "2"), ("a.py", "1"), ("c.json", "3")]) == {"a.py": "1", "b.py": "2"}
+def test_trust_is_given_to_code_and_to_pickles_that_run_something_dangerous() -> None:
+    files = [("b.py", "2", None), ("a.py", "1", None), ("c.json", "3", None), ("d.bin", "4", "dangerous")]
+    assert code_files([*files, ("e.bin", "5", "clean")]) == {"a.py": "1", "b.py": "2", "d.bin": "4"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from steelyard.actions.context import Context
-from steelyard.actions.files.content import StoredFiles, identity_of
+from steelyard.actions.files.content import StoredFiles, identity_of, verdict_of
 from steelyard.actions.files.tree import MOST_FILES
 from steelyard.actions.hidden import store_contents
 from steelyard.errors import NotInspected
@@ -97,7 +97,7 @@ async def inspect_fileset(context: Context, fileset: Row) -> Content | None:
 async def _read(context: Context, fileset: Row, files: list[FileEntry]) -> dict[str, Any]:
     checkpoint = StoredFiles(context, fileset, files, asyncio.get_running_loop())
     body = await asyncio.to_thread(_inspected, checkpoint)
-    body["code"] = code_files((entry.path, identity_of(entry)) for entry in files)
+    body["code"] = code_files((entry.path, identity_of(entry), verdict_of(entry)) for entry in files)
     return body
 
 

@@ -18,17 +18,19 @@ _MOST_MODELS = 10_000
 async def withdraw_trust(
     tx: WriteTransaction, context: Context, caller: Caller, fileset: Row, paths: Sequence[str]
 ) -> list[Reference]:
-    """Takes trust from the models of `fileset` if code files are among the `paths` that have changed.
+    """Takes trust from the models of `fileset` if code files, or others that were trusted, are among the `paths` that
+    have changed.
 
     Answers which models those are; each keeps a revision that names the paths.
     """
-    changed = sorted(path for path in paths if is_code(path))
-    if not changed:
-        return []
     lost = []
     home = Reference(fileset.workspace, fileset.name)
     for model, field in await tx.referrers(FILESET.name, home, fileset.id, _MOST_MODELS):
         if model.kind != MODEL.name or field != "fileset" or not model.fields["trust_remote_code"]:
+            continue
+        trusted = (model.fields["trust_decision"] or {}).get("files", {})
+        changed = sorted(path for path in paths if is_code(path) or path in trusted)
+        if not changed:
             continue
         named = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         fields = {**model.fields, "trust_remote_code": False, "trust_decision": None}

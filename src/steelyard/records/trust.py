@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib")
+DANGEROUS = "dangerous"
+"""The verdict of a scan about what would run, when it is loaded, what no weights need."""
 BY_CALLER = "caller"
 """The rule of a server where the caller may decide it."""
 
@@ -14,9 +16,11 @@ def is_code(path: str) -> bool:
     return path.lower().endswith(_CODE)
 
 
-def code_files(files: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The code files among paths and what identifies their contents."""
-    return {path: content for path, content in sorted(files) if is_code(path)}
+def code_files(files: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
+    """What trust is given to, of files by path, what identifies their contents, and the verdict of the scan: the code
+    files, and the pickles that would run something dangerous.
+    """
+    return {path: content for path, content, verdict in sorted(files) if is_code(path) or verdict == DANGEROUS}
 
 
 class AllowLists(NamedTuple):

@@ -21,6 +21,12 @@ def identity_of(entry: FileEntry) -> str:
     return entry.digest or ""
 
 
+def verdict_of(entry: FileEntry) -> str | None:
+    """What the scan for pickles said of a file; None where there was nothing to scan, or it was not fetched yet."""
+    verdict: str | None = ((entry.facts or {}).get("scan") or {}).get("verdict")
+    return verdict
+
+
 class StoredFiles:
     """The files of a fileset for the readers of checkpoints, which run in a thread. See `inspect/files.py`."""
 

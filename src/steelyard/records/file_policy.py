@@ -112,8 +112,8 @@ def _untrusted(path: str, scan: Scan | None, models: Sequence[ModelTrust]) -> st
     name = models[0].name
     if is_dangerous(scan):
         return (
-            f"{path!r} {_nature(scan)}, which runs when it is loaded, and nobody has trusted it with the model {name!r}; "
-            "publish the weights as safetensors, or approve it with trust_remote_code: true on the model"
+            f"{path!r} {_nature(scan)}, which runs when it is loaded, and nobody has trusted it with the model "
+            f"{name!r}; publish the weights as safetensors, or approve it with trust_remote_code: true on the model"
         )
     return (
         f"{path!r} is code of the model {name!r}, and nobody has trusted it; read it with ?review=true, then approve "

@@ -35,14 +35,14 @@ def test_an_adapter_is_made_under_its_model_and_stands_in_it(http: httpx.Client,
     assert model["adapters"][0]["lora_config"] == {"rank": 4, "alpha": 8}
 
 
-def test_the_model_moves_its_revision_but_not_its_time(
+def test_the_model_moves_its_revision_for_it_is_answered_with_its_adapters(
     http: httpx.Client, workspace: str, base: dict[str, Any]
 ) -> None:
     made(http, nested(workspace), **NEW)
 
     model = get_model(http, workspace, "base")
     assert model["revision"] == base["revision"] + 1
-    assert model["updated_at"] == base["updated_at"]
+    assert model["updated_at"] > base["updated_at"]
 
 
 @pytest.mark.usefixtures("base")

@@ -14,7 +14,8 @@ from steelyard.records.patch import apply_change, changed_fields, check_echoes, 
 from tests.api.paths import models
 
 Document = dict[str, Any]
-STAMPS = ("id", "name", "created_at", "updated_at", "revision")
+# The decision about trust holds the time at which it was made.
+STAMPS = ("id", "name", "created_at", "updated_at", "revision", "trust_decision")
 _numbers = count(1)
 
 

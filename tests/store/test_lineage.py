@@ -90,7 +90,10 @@ async def test_what_only_names_a_model_is_no_relative(database: sqlite3.Connecti
 
 
 async def test_no_index_is_left_unused(database: sqlite3.Connection) -> None:
-    plan = database.execute(f"EXPLAIN QUERY PLAN {load_statements()['lineage']}", ("w", "a", 1, 1, 1)).fetchall()
+    sql, order = load_statements()["lineage"]
+    plan = database.execute(
+        f"EXPLAIN QUERY PLAN {sql}", [("w", "a", 1, 1, 1)[place] for place in order or ()]
+    ).fetchall()
 
     scanned = [row[3] for row in plan if row[3].startswith("SCAN")]
     tables = [step for step in scanned if "CONSTANT" not in step]

@@ -92,7 +92,7 @@ async def adapter_rules(tx: WriteTransaction, context: Context, caller: Caller, 
 async def tell_base(tx: WriteTransaction, context: Context, caller: Caller, adapter: Row, now: Row | None) -> None:
     """Puts an adapter, as it is `now`, into its base model, or takes it out. Other kinds of records are left alone.
 
-    The model's revision moves, for it is answered with its adapters; its `updated_at` does not.
+    The model's revision and time move, for it is answered with its adapters.
     """
     if adapter.kind != ADAPTER.name:
         return
@@ -102,9 +102,7 @@ async def tell_base(tx: WriteTransaction, context: Context, caller: Caller, adap
         return
     adapters = with_summary(base.fields["adapters"], now, Reference(adapter.workspace, adapter.name))
     fields = {**base.fields, "adapters": adapters}
-    await writes.change_fields(
-        tx, context, caller, MODEL, base, fields, cause=adapter.id, stored_form=True, touch=False
-    )
+    await writes.change_fields(tx, context, caller, MODEL, base, fields, cause=adapter.id, stored_form=True)
 
 
 async def delete_adapters(tx: WriteTransaction, caller: Caller, model: Row, at: str) -> list[Reference]:

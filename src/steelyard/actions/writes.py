@@ -166,11 +166,10 @@ async def change_fields(
     verb: Verb = "update",
     cause: str | None = None,
     stored_form: bool = False,
-    touch: bool = True,
 ) -> Row:
     """Stores `fields` as the record's next revision, if they differ from what it has and `rules` allow it.
 
-    `stored_form` says that secrets are sealed already and large values stored; without `touch`, `updated_at` stays.
+    `stored_form` says that secrets are sealed already and large values stored.
     """
     if not changed_fields(row.fields, fields):
         return row
@@ -184,8 +183,7 @@ async def change_fields(
         return row
     # A clock that was set back must not make a record older than it was.
     now = max(context.now(), row.updated_at)
-    stamp = now if touch else row.updated_at
-    new = row._replace(revision=row.revision + 1, updated_at=stamp, updated_by=caller.name, fields=fields)
+    new = row._replace(revision=row.revision + 1, updated_at=now, updated_by=caller.name, fields=fields)
     links = None if kind.link_fields.isdisjoint(changed) else kind.links(fields, row.workspace)
     await tx.update(new, links, caller.note(verb, now, cause), changed)
     return new

@@ -13,6 +13,7 @@ from steelyard.store.protocol import KeptAnswer
 from steelyard.store.sqlite_files import FileChanges
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_webhooks import WebhookChanges
+from steelyard.store.statements import Statement
 
 
 class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction):
@@ -23,7 +24,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, statements: Mapping[str, str], *, history: bool, savepoint: bool
+        self, connection: sqlite3.Connection, statements: Mapping[str, Statement], *, history: bool, savepoint: bool
     ) -> None:
         super().__init__(connection, statements)
         self.wrote = False
@@ -45,7 +46,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         if self._savepoint and not self._marked:
             self._connection.execute("SAVEPOINT action")
             self._marked = True
-        cursor = self._connection.execute(self._sql[statement], values)
+        cursor = self._execute(statement, values)
         self.wrote = self.wrote or cursor.rowcount != 0
         self._made = cursor.lastrowid
         return cursor.rowcount

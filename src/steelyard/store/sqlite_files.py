@@ -1,7 +1,7 @@
 """What SQLite keeps of filesets' files and of bytes: the part of both transactions that is about them."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -16,8 +16,7 @@ _LAST = "\U0010ffff"
 class FileReads:
     """Reads about files and bytes; part of `SqliteReadTransaction`."""
 
-    _connection: sqlite3.Connection
-    _sql: Mapping[str, str]
+    _execute: Callable[..., sqlite3.Cursor]
 
     async def head_commit(self, fileset_id: str) -> Commit | None:
         return self._commit("head_commit", (fileset_id,))
@@ -26,14 +25,14 @@ class FileReads:
         return self._commit("commit_of_id", (fileset_id, id))
 
     def _commit(self, statement: str, values: Sequence[Any]) -> Commit | None:
-        found = self._connection.execute(self._sql[statement], values).fetchone()
+        found = self._execute(statement, values).fetchone()
         return Commit(*found) if found else None
 
     async def commits(self, fileset_id: str, newest: int, limit: int) -> list[Commit]:
-        return [Commit(*found) for found in self._connection.execute(self._sql["commits"], (fileset_id, newest, limit))]
+        return [Commit(*found) for found in self._execute("commits", (fileset_id, newest, limit))]
 
     async def file_at(self, fileset_id: str, number: int, path: str) -> FileEntry | None:
-        found = self._connection.execute(self._sql["file_at"], (fileset_id, path, number)).fetchone()
+        found = self._execute("file_at", (fileset_id, path, number)).fetchone()
         return _entry(found) if found else None
 
     async def files_at(
@@ -42,34 +41,34 @@ class FileReads:
         # No path holds the character NUL, so nothing lies between `after` and this.
         first = max(prefix, f"{after}\0") if after else prefix
         values = (fileset_id, number, first, prefix + _LAST, limit)
-        return [_entry(found) for found in self._connection.execute(self._sql["files_at"], values)]
+        return [_entry(found) for found in self._execute("files_at", values)]
 
     async def blob(self, digest: str) -> Blob | None:
-        found = self._connection.execute(self._sql["blob"], (digest,)).fetchone()
+        found = self._execute("blob", (digest,)).fetchone()
         return _blob(found) if found else None
 
     async def blobs_from(self, after: str, limit: int) -> list[Blob]:
-        return [_blob(found) for found in self._connection.execute(self._sql["blobs_from"], (after, limit))]
+        return [_blob(found) for found in self._execute("blobs_from", (after, limit))]
 
     async def blob_users(self, digest: str, limit: int) -> list[tuple[Reference, str]]:
-        rows = self._connection.execute(self._sql["blob_users"], (digest, limit))
+        rows = self._execute("blob_users", (digest, limit))
         return [(Reference(workspace, name), path) for workspace, name, path in rows]
 
     async def workspace_has(self, workspace: str, digest: str, since: str) -> bool:
-        return bool(self._connection.execute(self._sql["workspace_has"], (digest, workspace, since)).fetchone()[0])
+        return bool(self._execute("workspace_has", (digest, workspace, since)).fetchone()[0])
 
     async def unused_blobs(self, before: str, after: str, limit: int) -> list[str]:
-        rows = self._connection.execute(self._sql["unused_blobs"], (before, after, limit))
+        rows = self._execute("unused_blobs", (before, after, limit))
         return [digest for (digest,) in rows]
 
     async def garbage(self, limit: int) -> list[str]:
-        return [digest for (digest,) in self._connection.execute(self._sql["garbage"], (limit,))]
+        return [digest for (digest,) in self._execute("garbage", (limit,))]
 
     async def filesets_ahead(self, limit: int) -> list[Reference]:
-        return [Reference(*found) for found in self._connection.execute(self._sql["filesets_ahead"], (limit,))]
+        return [Reference(*found) for found in self._execute("filesets_ahead", (limit,))]
 
     async def inspection(self, content: str) -> StoredInspection | None:
-        found = self._connection.execute(self._sql["inspection"], (content,)).fetchone()
+        found = self._execute("inspection", (content,)).fetchone()
         return StoredInspection(found[0], found[1], orjson.loads(found[2])) if found else None
 
 

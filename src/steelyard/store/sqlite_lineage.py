@@ -1,7 +1,7 @@
 """What SQLite knows of where models come from: the part of a reading transaction that is about it."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from steelyard.records.lineage import Relative
@@ -11,12 +11,11 @@ from steelyard.records.names import Reference
 class LineageReads:
     """Reads about ancestors and descendants; part of `SqliteReadTransaction`."""
 
-    _connection: sqlite3.Connection
-    _sql: Mapping[str, str]
+    _execute: Callable[..., sqlite3.Cursor]
 
     async def lineage(self, model: Reference, *, up: int, down: int, limit: int) -> list[Relative]:
         values = (model.workspace, model.name, up, down, limit)
-        return [_relative(found) for found in self._connection.execute(self._sql["lineage"], values)]
+        return [_relative(found) for found in self._execute("lineage", values)]
 
 
 def _relative(found: Sequence[Any]) -> Relative:

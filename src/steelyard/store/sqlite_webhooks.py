@@ -1,7 +1,7 @@
 """What SQLite keeps of the deliveries to webhooks: the part of both transactions that is about them."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -12,33 +12,32 @@ from steelyard.records.deliveries import Delivery, Follower, WebhookState
 class WebhookReads:
     """Reads about deliveries; part of `SqliteReadTransaction`."""
 
-    _connection: sqlite3.Connection
-    _sql: Mapping[str, str]
+    _execute: Callable[..., sqlite3.Cursor]
 
     async def followers(self) -> list[Follower]:
-        return [_follower(found) for found in self._connection.execute(self._sql["followers"])]
+        return [_follower(found) for found in self._execute("followers")]
 
     async def webhook_state(self, webhook_id: str) -> WebhookState | None:
-        found = self._connection.execute(self._sql["webhook_state"], (webhook_id,)).fetchone()
+        found = self._execute("webhook_state", (webhook_id,)).fetchone()
         return WebhookState(*found) if found else None
 
     async def webhook_start(self, webhook_id: str) -> int | None:
-        found = self._connection.execute(self._sql["webhook_start"], (webhook_id,)).fetchone()
+        found = self._execute("webhook_start", (webhook_id,)).fetchone()
         return int(found[0]) if found else None
 
     async def deliveries(self, webhook_id: str, newest: int, limit: int) -> list[Delivery]:
-        rows = self._connection.execute(self._sql["deliveries"], (webhook_id, newest, limit))
+        rows = self._execute("deliveries", (webhook_id, newest, limit))
         return [Delivery(*found) for found in rows]
 
     async def count_deliveries(self, webhook_id: str) -> int:
-        return int(self._connection.execute(self._sql["count_deliveries"], (webhook_id,)).fetchone()[0])
+        return int(self._execute("count_deliveries", (webhook_id,)).fetchone()[0])
 
     async def find_delivery(self, webhook_id: str, seq: int) -> Delivery | None:
-        found = self._connection.execute(self._sql["find_delivery"], (webhook_id, seq)).fetchone()
+        found = self._execute("find_delivery", (webhook_id, seq)).fetchone()
         return Delivery(*found) if found else None
 
     async def waiting_deliveries(self, limit: int) -> list[Delivery]:
-        return [Delivery(*found) for found in self._connection.execute(self._sql["waiting_deliveries"], (limit,))]
+        return [Delivery(*found) for found in self._execute("waiting_deliveries", (limit,))]
 
 
 class WebhookChanges:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
 from steelyard.store.protocol import WriteTransaction
 from steelyard.store.sqlite_changes import SqliteWriteTransaction
+from steelyard.store.statements import Statement
 
 T = TypeVar("T")
 Action = Callable[[WriteTransaction], Awaitable[Any]]
@@ -62,7 +63,7 @@ class SqliteWriter:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        statements: Mapping[str, str],
+        statements: Mapping[str, Statement],
         committed: Callable[[], None],
         *,
         history: bool,

@@ -25,6 +25,9 @@ Action = Callable[[WriteTransaction], Awaitable[Any]]
 
 # How long, in seconds, a batch may hold up the event loop before it commits what it has.
 _BATCH_TIME = 0.005
+# How many turns of the loop those who have just been answered get to send their next write. At once, the writers would
+# fall into two halves, each waiting for the other's commit: twice the commits, each for half as many.
+_TURNS = 4
 
 _NOT_WRITTEN = "the database could not be written: nothing was changed; try again"
 
@@ -99,6 +102,13 @@ class SqliteWriter:
         await self._idle.wait()
         self._thread.shutdown()
         self._connection.close()
+
+    def _gather(self, turns: int) -> None:
+        """Begins the next batch in that many turns of the loop."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._gather, turns - 1)
+        else:
+            self._next_batch()
 
     def _next_batch(self) -> None:
         if not self._jobs:
@@ -188,7 +198,7 @@ class SqliteWriter:
                 answer.set_exception(error)
             else:
                 answer.set_result(outcome.value)
-        self._next_batch()
+        self._gather(_TURNS)
 
     def _give_up(self, outcomes: list[_Outcome], error: sqlite3.Error) -> None:
         """The database does not take statements any more: everything that waits is told so."""

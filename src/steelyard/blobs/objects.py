@@ -32,7 +32,7 @@ _Store = S3Store | GCSStore | AzureStore
 _PART = 8 << 20
 _PARTS = 10_000
 """The most parts that S3 takes for one object."""
-_PARTS_AT_ONCE = 4
+_PARTS_AT_ONCE = 2
 _REQUEST = 4 << 20
 """Bytes asked for at a time. A request for all of a large file would be held open by a client that reads slowly, until
 the object store gives it up."""

@@ -77,3 +77,8 @@ def test_other_paths_are_unknown(module: str, name: str) -> None:
 @pytest.mark.parametrize(("module", "name"), [("", ""), ("a\0b", "\n"), (".", "."), ("x" * 10_000, "y" * 10_000)])
 def test_names_that_nothing_has_are_unknown(module: str, name: str) -> None:
     assert classify(module, name) == "unknown"
+
+
+def test_paths_are_safe_where_python_3_13_keeps_them_too() -> None:
+    assert classify("pathlib._local", "PurePosixPath") == "safe"
+    assert classify("pathlib._local", "os") == "dangerous"

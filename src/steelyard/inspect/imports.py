@@ -32,6 +32,8 @@ _SAFE: Mapping[str, frozenset[str]] = {
     "fractions": frozenset({"Fraction"}),
     "joblib.numpy_pickle": frozenset({"NumpyArrayWrapper"}),
     "pathlib": frozenset({"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"}),
+    # Where Python 3.13 keeps the same classes.
+    "pathlib._local": frozenset({"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"}),
     "types": frozenset({"SimpleNamespace"}),
     "uuid": frozenset({"UUID"}),
     "numpy": frozenset(

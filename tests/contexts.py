@@ -21,6 +21,15 @@ from steelyard.sources.sources import ConfiguredSources
 from steelyard.store.sqlite import open_store
 
 
+class Clock:
+    """Seconds since 1970, which pass when a test says so."""
+
+    seconds = 1_000_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @asynccontextmanager
 async def opened(folder: Path, clock: Callable[[], float] = time) -> AsyncIterator[Context]:
     """A context whose data lie in `folder`, and whose time is the clock's."""

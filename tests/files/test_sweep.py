@@ -23,21 +23,12 @@ from steelyard.records.conditions import NONE
 from steelyard.records.file_policy import FilePolicy
 from steelyard.records.filesets import FileChange
 from steelyard.store.protocol import WriteTransaction
-from tests.contexts import opened
+from tests.contexts import Clock, opened
 from tests.files.conftest import digest_of
 
 HOUR = 3600
 DAY = 24 * HOUR
 CALLER = Caller()
-
-
-class Clock:
-    """Seconds since 1970, which pass when a test says so."""
-
-    seconds = 1_000_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

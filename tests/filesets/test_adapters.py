@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from tests.api.paths import WORKSPACES, faults, made, models
-from tests.filesets.checkpoints import adapters, filesets, get_model, llama, lora, put
+from tests.filesets.checkpoints import adapters, filesets, get_model, llama, lora, put, weights
+from tests.inspect.checkpoints import llama_tensors
 
 NEW = {"name": "a", "fileset": "lora", "finetuning_type": "lora"}
 
@@ -211,6 +212,9 @@ def test_one_that_no_longer_fits_is_switched_off_and_cannot_be_switched_on(http:
 def test_other_files_of_the_base_are_asked_too(http: httpx.Client, workspace: str) -> None:
     made(http, nested(workspace), **NEW)
 
-    put(http, workspace, "weights", llama(hidden_size=16))
+    wider = {**llama_tensors(), "model.layers.0.self_attn.q_proj.weight": ("BF16", (16, 8))}
+    put(http, workspace, "weights", {"model.safetensors": weights(wider)})
 
-    assert http.get(f"{adapters(workspace)}/a").json()["enabled"] is True, "the tensors of the base are as they were"
+    why = http.get(f"{adapters(workspace)}/a/revisions").json()["data"][0]
+    assert http.get(f"{adapters(workspace)}/a").json()["enabled"] is False
+    assert (why["action"], "q_proj" in why["reason"]) == ("inspect", True)

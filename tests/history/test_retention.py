@@ -22,20 +22,11 @@ from steelyard.records.models import MODEL
 from steelyard.records.patch import Said
 from steelyard.store.protocol import KeptAnswer, ReadTransaction, WriteTransaction
 from tests.api.paths import LAYERS, SPEC, made, models, projects
-from tests.contexts import opened
+from tests.contexts import Clock, opened
 from tests.servers import running
 
 DAY = 24 * 3600
 CALLER = Caller()
-
-
-class Clock:
-    """Seconds since 1970, which pass when a test says so."""
-
-    seconds = 1_000_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Query
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from steelyard.actions.context import Context
@@ -24,7 +24,7 @@ from steelyard.api.digests import announced_digest
 from steelyard.api.multipart import first_part, is_multipart
 from steelyard.api.operations import DELETE, READ, WRITE, answers_of
 from steelyard.api.parameters import Home
-from steelyard.api.requests import caller_of, conditions_of, context_of, header
+from steelyard.api.requests import caller_of, conditions_of, context_of, header, stream_body
 from steelyard.api.resources import FILESETS
 from steelyard.api.serving import serve_file
 from steelyard.errors import InvalidParameters, UnsupportedMediaType
@@ -213,18 +213,6 @@ def content_length(request: Request) -> int | None:
     """How many bytes the request says that its body has."""
     declared = header(request, b"content-length") or b""
     return int(declared) if declared.isdigit() else None
-
-
-async def stream_body(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises ClientDisconnect if it breaks off."""
-    while True:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnect
-        if part := message.get("body", b""):
-            yield part
-        if not message.get("more_body", False):
-            return
 
 
 def _check_whole(request: Request) -> None:

@@ -1,6 +1,6 @@
 """What a request says: its JSON body, its conditions, who sends it, and the server's context."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
@@ -162,6 +162,18 @@ async def read_body(request: Request, limit: int, setting: str) -> bytes:
             raise _too_large(limit, setting)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+async def stream_body(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises ClientDisconnect if it breaks off."""
+    while True:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        if part := message.get("body", b""):
+            yield part
+        if not message.get("more_body", False):
+            return
 
 
 def _too_large(limit: int, setting: str) -> TooLarge:

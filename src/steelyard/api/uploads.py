@@ -17,10 +17,10 @@ from steelyard.actions.context import Context
 from steelyard.actions.files.edits import put_file
 from steelyard.actions.files.uploads import SAID, Appended, UploadState, append, begin_upload, expiry_of, find_upload
 from steelyard.api.digests import digest_of_base64
-from steelyard.api.files import commit_files, stream_body
+from steelyard.api.files import commit_files
 from steelyard.api.operations import DELETE, READ, WRITE, answers_of
 from steelyard.api.parameters import Home
-from steelyard.api.requests import caller_of, context_of, header
+from steelyard.api.requests import caller_of, context_of, header, stream_body
 from steelyard.api.resources import FILESETS
 from steelyard.errors import (
     InvalidParameters,

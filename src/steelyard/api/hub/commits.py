@@ -28,7 +28,6 @@ from steelyard.api.hub.commit_lines import (
 from steelyard.api.hub.ignoring import ignored_paths
 from steelyard.api.hub.routes import (
     Repository,
-    body_of,
     hub_router,
     json_body,
     on_repository,
@@ -38,7 +37,7 @@ from steelyard.api.hub.routes import (
     url_of,
 )
 from steelyard.api.hub.shown import REGULAR_BYTES, git_oid_of
-from steelyard.api.requests import caller_of, context_of, header
+from steelyard.api.requests import caller_of, context_of, header, stream_body
 from steelyard.errors import BadReference, InvalidInput, MissingBytes, NotFound, PreconditionFailed
 from steelyard.records.conditions import NONE
 from steelyard.records.edits import CopyFile, DeleteFile, DeleteFolder, FileEdit, PutFile
@@ -105,7 +104,7 @@ async def commit(request: Request) -> Response:
     repository, context = repository_of(request), context_of(request)
     _check_branch(request)
     await require_writable(request, repository)  # before any bytes are taken
-    said, edits = await _read(context, repository, body_of(request))
+    said, edits = await _read(context, repository, stream_body(request))
     write = edit_files(
         context,
         caller_of(request),

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from steelyard.actions.files.bytes import check_size, keep, known_blob, missing_bytes, receive
 from steelyard.api import answers
 from steelyard.api.hub.routes import (
-    body_of,
     endpoint_of,
     hub_router,
     json_body,
@@ -24,7 +23,7 @@ from steelyard.api.hub.routes import (
     require_writable,
 )
 from steelyard.api.hub.tickets import TICKET_SECONDS, Ticket, read_ticket, write_ticket
-from steelyard.api.requests import context_of, header
+from steelyard.api.requests import context_of, header, stream_body
 from steelyard.errors import DigestMismatch, InvalidInput, NotFound, TooLarge, Unavailable, UploadConflict
 
 router = hub_router()
@@ -133,7 +132,7 @@ async def put_whole(request: Request) -> Response:
     if allowed.upload is not None or declared not in {None, b"%d" % allowed.size}:
         message = f"must be {allowed.size}, which was announced" if allowed.upload is None else "comes in parts"
         raise InvalidInput.of(("header", "Content-Length"), "size", message)
-    await receive(context, allowed.workspace, body_of(request), length=allowed.size, expected=allowed.digest)
+    await receive(context, allowed.workspace, stream_body(request), length=allowed.size, expected=allowed.digest)
     return Response(status_code=200, headers={"etag": f'"{allowed.digest}"'})
 
 
@@ -158,7 +157,7 @@ async def put_part(request: Request, number: str) -> Response:
         if upload.offset < start:
             raise UploadConflict("the parts of an object come one after the other, in order", offset=upload.offset)
         skipped = upload.offset - start
-        async for piece in body_of(request):
+        async for piece in stream_body(request):
             arrived += len(piece)
             if arrived > length:
                 raise TooLarge(f"part {index} has {length} bytes, and more arrived")

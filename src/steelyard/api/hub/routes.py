@@ -4,13 +4,13 @@ A repository of the Hub is a fileset here: `workspace/fileset`. Clients decide b
 thing is missing, and show people the header `X-Error-Message`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.actions.files.tree import list_files, require_fileset
@@ -131,18 +131,6 @@ async def json_body(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidInput.of(("body",), "dict_type", "the body must be a JSON object")
     return body
-
-
-async def body_of(request: Request) -> AsyncIterator[bytes]:
-    """The body, in pieces, as it comes."""
-    while True:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnect
-        if part := message.get("body", b""):
-            yield part
-        if not message.get("more_body", False):
-            return
 
 
 async def _what_is_missing(request: Request) -> str:

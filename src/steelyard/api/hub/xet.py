@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from steelyard.actions.files.packs import find_pack, keep_pack, put_together
 from steelyard.api import answers
-from steelyard.api.hub.routes import body_of, endpoint_of, hub_router, on_repository, repository_of, require_writable
+from steelyard.api.hub.routes import endpoint_of, hub_router, on_repository, repository_of, require_writable
 from steelyard.api.hub.tickets import TICKET_SECONDS, read_pass, write_pass
 from steelyard.api.hub.xet_format import chunks_of, files_of
-from steelyard.api.requests import context_of, header
+from steelyard.api.requests import context_of, header, stream_body
 from steelyard.errors import InvalidInput, NotFound
 
 router = hub_router()
@@ -52,10 +52,10 @@ async def put_xorb(request: Request, hash: str) -> Response:
         raise InvalidInput.of(("path", "hash"), "hash", "must be a hash as 64 hexadecimal digits")
     there = await find_pack(context, workspace, hash) is not None
     if there:
-        async for _ in body_of(request):
+        async for _ in stream_body(request):
             pass
     else:
-        await keep_pack(context, workspace, hash, chunks_of(body_of(request)))
+        await keep_pack(context, workspace, hash, chunks_of(stream_body(request)))
     return answers.json({"was_inserted": not there})
 
 
@@ -63,7 +63,7 @@ async def put_xorb(request: Request, hash: str) -> Response:
 async def put_shard(request: Request) -> Response:
     """Puts the files together that a shard tells of."""
     context, workspace = context_of(request), _workspace(request)
-    body = body_of(request)
+    body = stream_body(request)
     files = await files_of(body)
     async for _ in body:
         pass  # what it says of its xorbs

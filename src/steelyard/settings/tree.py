@@ -277,6 +277,73 @@ class WebhookSettings(_Section):
     )
 
 
+Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=86_400)]
+
+
+class GatewaySettings(_Section):
+    """How requests for inference go to those who serve the models. A provider's own `timeouts` and `limits` win."""
+
+    body_bytes: Whole = Field(
+        33_554_432, ge=1024, le=1_073_741_824, description="The largest body of a request for inference, in bytes."
+    )
+    answer_bytes: Whole = Field(
+        67_108_864,
+        ge=1024,
+        le=1_073_741_824,
+        description="The largest answer that is not a stream, and the largest event of one that is, in bytes.",
+    )
+    connect_seconds: Seconds = Field(5.0, description="How long connecting to an upstream may take, TLS included.")
+    first_byte_seconds: Seconds = Field(
+        300.0,
+        description="How long an upstream may take from the request to the head of its answer, and from there "
+        "to the first token of a stream.",
+    )
+    between_chunks_seconds: Seconds = Field(
+        120.0, description="How long an upstream may be silent in the middle of an answer."
+    )
+    total_seconds: Seconds = Field(
+        3600.0, description="How long a request may take in all, retries and streams included."
+    )
+    retries: Whole = Field(
+        2, ge=0, le=10, description="How often a request that failed before its first token is tried again, at most."
+    )
+    retry_budget: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="The share of requests that may be retries, so that an outage is not made worse; a few are always "
+        "allowed.",
+    )
+    retry_after_seconds: float = Field(
+        5.0, ge=0, le=300, description="How long a request waits for an upstream that says `Retry-After`, at most."
+    )
+    breaker_failures: Whole = Field(
+        5, ge=1, le=1000, description="After how many failures in a row a provider is left alone for a while."
+    )
+    breaker_seconds: Seconds = Field(
+        10.0, description="For how long, at first; each further failed try doubles it, up to 2 minutes."
+    )
+    max_connections: Whole = Field(
+        1024, ge=1, le=65_535, description="How many connections may be open to one upstream address."
+    )
+    idle_seconds: Seconds = Field(60.0, description="How long an unused connection to an upstream is kept.")
+    request_headers: Items = Field(
+        (), description="Headers of clients that go on to upstreams, beside those that always do."
+    )
+    answer_headers: Items = Field(
+        (), description="Headers of upstreams that go back to clients, beside those that always do."
+    )
+    cache_bytes: Whole = Field(
+        67_108_864,
+        ge=0,
+        le=17_179_869_184,
+        description="How much memory answers may take that are kept for models whose `routing` sets `cache_seconds`.",
+    )
+    discovery_seconds: Seconds = Field(
+        60.0, description="How often each provider is asked which models it serves, with some jitter."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one server; a value that is passed in, never a global."""
 
@@ -321,6 +388,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    gateway: GatewaySettings = GatewaySettings()
 
     @classmethod
     def settings_customise_sources(

@@ -9,12 +9,13 @@ VENV := .venv
 CLIENTS := .venv-clients
 STORAGE := .venv-storage
 MODELS := .venv-models
+GATEWAY := .venv-gateway
 # Its builds differ by platform, and so do their hashes: it is installed by its version alone, before the rest.
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-clients test-models lint format types bench docs lock clean
+.PHONY: help serve test test-clients test-models test-gateway lint format types bench docs lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -22,9 +23,9 @@ help: ## Show what can be made
 serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
 	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
 
-test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready ## Run all tests, those with the real clients too
+test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready $(GATEWAY)/.ready ## Run all tests, those with the real clients too
 	$(VENV)/bin/python -m pytest
-	$(MAKE) test-clients test-models
+	$(MAKE) test-clients test-models test-gateway
 
 test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## Run the tests with the real clients
 	STEELYARD_PYTHON=$(VENV)/bin/python $(CLIENTS)/bin/python -m pytest tests/clients
@@ -32,6 +33,9 @@ test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## Run the tests with the real clie
 test-models: $(VENV)/.dev $(MODELS)/.ready ## Run the tests that hold inspections against live models of transformers
 	STEELYARD_PYTHON=$(VENV)/bin/python PYTHONPATH=src $(MODELS)/bin/python -m pytest tests/models_env
 	STEELYARD_PYTHON=$(VENV)/bin/python $(MODELS)/bin/python -m pytest tests/hub_clients
+
+test-gateway: $(VENV)/.dev $(GATEWAY)/.ready ## Run the tests of the gateway with the official clients of its dialects
+	STEELYARD_PYTHON=$(VENV)/bin/python PYTHONPATH=src $(GATEWAY)/bin/python -m pytest tests/gateway_clients
 
 lint: $(VENV)/.dev ## Check style and types
 	$(VENV)/bin/ruff check .
@@ -56,11 +60,12 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	$(UV) pip compile --group clients $(LOCK) -o requirements/clients.txt
 	$(UV) pip compile --group storage $(LOCK) -o requirements/storage.txt
 	echo torch | $(UV) pip compile --group models --excludes /dev/stdin $(LOCK) -o requirements/models.txt
+	$(UV) pip compile --group gateway $(LOCK) -o requirements/gateway.txt
 
 LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
 
 clean: ## Remove the environments and caches (never data)
-	rm -rf $(VENV) $(CLIENTS) $(STORAGE) $(MODELS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLIENTS) $(STORAGE) $(MODELS) $(GATEWAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 # The environment of the product alone; the stamp is newer than what it was made from.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
@@ -86,6 +91,11 @@ $(MODELS)/.ready: requirements/models.txt
 	$(PYTHON) -m venv $(MODELS)
 	$(MODELS)/bin/python -m pip install --quiet $(TORCH)
 	$(MODELS)/bin/python -m pip install --quiet --require-hashes -r requirements/models.txt
+	@touch $@
+
+$(GATEWAY)/.ready: requirements/gateway.txt
+	$(PYTHON) -m venv $(GATEWAY)
+	$(GATEWAY)/bin/python -m pip install --quiet --require-hashes -r requirements/gateway.txt
 	@touch $@
 
 $(VENV)/bin/python:

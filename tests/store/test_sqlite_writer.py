@@ -13,7 +13,7 @@ import pytest
 from steelyard.errors import AlreadyExists, NotFound, StorageFull, Unavailable
 from steelyard.records.history import Note
 from steelyard.records.kinds import Row
-from steelyard.store.protocol import WriteTransaction
+from steelyard.store.protocol import Key, WriteTransaction
 from steelyard.store.sqlite_writer import SqliteWriter
 from steelyard.store.statements import load_migrations, load_statements
 
@@ -58,9 +58,15 @@ def connection(tmp_path: Path) -> Breakable:
 
 
 @pytest.fixture
-async def writer(connection: Breakable) -> AsyncIterator[SqliteWriter]:
+def told() -> list[Key]:
+    """What the writer has told of the records that its commits have changed."""
+    return []
+
+
+@pytest.fixture
+async def writer(connection: Breakable, told: list[Key]) -> AsyncIterator[SqliteWriter]:
     """A writer, which is closed in the end."""
-    made = SqliteWriter(connection, load_statements(), lambda: None, history=True)
+    made = SqliteWriter(connection, load_statements(), told.extend, history=True)
     yield made
     await asyncio.wait_for(made.close(), 30)
 
@@ -138,6 +144,22 @@ async def test_an_action_that_fails_takes_nothing_with_it(
     found = await run(writer, insert("a"), insert("bad", "worse", then=error), insert("b"), heavy=heavy)
     assert found == ["a", error, "b"]
     assert stored(tmp_path) == {"a", "b"}
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+async def test_a_commit_tells_which_records_it_has_changed_before_their_writers_are_answered(
+    writer: SqliteWriter, told: list[Key], heavy: bool
+) -> None:
+    seen_at_answer: list[list[str]] = []
+
+    async def write(name: str, then: Exception | None = None, *, dry_run: bool = False) -> None:
+        with contextlib.suppress(NotFound):
+            await writer.write(insert(name, then=then), heavy=heavy, dry_run=dry_run)
+        seen_at_answer.append([key.name for key in told])
+
+    await asyncio.gather(write("a"), write("bad", NotFound("no")), write("dry", dry_run=True), write("b"))
+    assert "a" in seen_at_answer[0]
+    assert [key for key in told if key.kind == "workspace"] == [Key("workspace", "", "a"), Key("workspace", "", "b")]
 
 
 async def test_a_name_that_is_taken_in_the_same_batch(writer: SqliteWriter, tmp_path: Path) -> None:
@@ -276,7 +298,7 @@ async def test_a_caller_that_gives_up_during_the_commit(
 
 
 async def test_closing_waits_for_what_was_taken(connection: Breakable, tmp_path: Path) -> None:
-    writer = SqliteWriter(connection, load_statements(), lambda: None, history=True)
+    writer = SqliteWriter(connection, load_statements(), lambda _touched: None, history=True)
     gate = connection.gates["COMMIT"] = threading.Event()
     names = [f"n{number}" for number in range(5)]
     writes = [asyncio.ensure_future(writer.write(insert(name), heavy=False, dry_run=False)) for name in names]

@@ -40,6 +40,17 @@ class Query:
     after: tuple[str, str] | None = None
 
 
+class Key(NamedTuple):
+    """Which record a change is of; the kind `EVERY` says that it is of all in a workspace."""
+
+    kind: str
+    workspace: str
+    name: str
+
+
+EVERY = "*"
+
+
 class KeptAnswer(NamedTuple):
     """The answer to a write; `asked` is the digest of what was asked."""
 
@@ -298,6 +309,12 @@ class Store(Protocol):
 
         `heavy` says that it may touch many records, and must not hold up the event loop. A `dry_run` answers what the
         action answers, and takes its changes back. Raises what `action` raises, StorageFull, or Unavailable.
+        """
+
+    def watch(self, watcher: Callable[[Sequence[Key]], None]) -> None:
+        """Has `watcher` told of each commit which records it has changed, before anybody is answered.
+
+        It is called on the event loop, and must neither wait nor fail.
         """
 
     async def ready(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from steelyard.errors import StartupError
 from steelyard.store.filters import register_functions
-from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.protocol import Key, ReadTransaction, WriteTransaction
 from steelyard.store.signal import Signal
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_writer import SqliteWriter, finish
@@ -26,6 +26,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, readers: int, *, history: bool) -> None:
         self.changed = Signal()
+        self._watchers: list[Callable[[Sequence[Key]], None]] = []
         self._statements = load_statements()
         self._writer = SqliteWriter(_connect(path, read_only=False), self._statements, self._committed, history=history)
         # Reads of a few records take microseconds: less than the way to a thread and back. They share a view of the
@@ -45,11 +46,17 @@ class SqliteStore:
             self._near_is_open = True
         return await action(self._near_transaction)
 
-    def _committed(self) -> None:
+    def watch(self, watcher: Callable[[Sequence[Key]], None]) -> None:
+        self._watchers.append(watcher)
+
+    def _committed(self, touched: Sequence[Key]) -> None:
         """Something has been committed: the view that reads share is of the past, and keeps the log long."""
         if self._near_is_open:
             self._near.execute("ROLLBACK")
             self._near_is_open = False
+        if touched:
+            for watcher in self._watchers:
+                watcher(touched)
         self.changed.ring()
 
     async def scan(self, action: Callable[[ReadTransaction], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ import orjson
 from steelyard.errors import AlreadyExists
 from steelyard.records.history import DeletedRow, Note
 from steelyard.records.kinds import Link, Row
-from steelyard.store.protocol import KeptAnswer
+from steelyard.store.protocol import EVERY, KeptAnswer, Key
 from steelyard.store.sqlite_files import FileChanges
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_webhooks import WebhookChanges
@@ -29,6 +29,8 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         super().__init__(connection, statements)
         self.wrote = False
         """Whether anything has been changed."""
+        self.touched: list[Key] = []
+        """Which records have been changed."""
         self._history = history
         self._savepoint = savepoint
         self._marked = False
@@ -55,6 +57,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         fields = orjson.dumps(row.fields).decode()
         stamps = (row.id, row.kind, row.workspace, row.name, row.parent, row.revision)
         times = (row.created_at, row.updated_at, row.created_by, row.updated_by)
+        self._touch(row)
         if not self._change("insert", (*stamps, *times, fields, row.fields.get("project"))):
             place = f" in the workspace {row.workspace!r}" if row.workspace else ""
             raise AlreadyExists(f"{row.kind.capitalize()} {row.name!r} exists already{place}")
@@ -63,6 +66,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
 
     async def update(self, row: Row, links: Sequence[Link] | None, note: Note, changed: Sequence[str]) -> None:
         fields = orjson.dumps(row.fields).decode()
+        self._touch(row)
         seq = self._note(row, note, changed, fields)
         self._change("update", (row.revision, row.updated_at, row.updated_by, seq, fields, row.id))
         if "project" in changed:
@@ -72,11 +76,13 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
             self._link(row, links)
 
     async def put_fields(self, row: Row) -> None:
+        self._touch(row)
         fields = orjson.dumps(row.fields).decode()
         self._change("update", (row.revision, row.updated_at, row.updated_by, None, fields, row.id))
 
     async def delete(self, row: Row, note: Note) -> None:
         # First the note: the numbers of a record's revisions go on when it is undeleted.
+        self._touch(row)
         gone = row._replace(revision=row.revision + 1)
         self._note(gone, note, [], None)
         kept = (row.id, row.kind, row.workspace, row.name, row.parent, gone.revision, row.created_at, row.created_by)
@@ -87,6 +93,7 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
         if self._history:
             noted = (note.at, note.actor, note.request_id, note.reason, note.cause, workspace)
             self._change("note_workspace_delete", noted)
+        self.touched.append(Key(EVERY, workspace, ""))
         self._change("remember_workspace", (note.at, note.cause, workspace))
         return self._change("delete_in_workspace", (workspace,))
 
@@ -116,6 +123,9 @@ class SqliteWriteTransaction(FileChanges, WebhookChanges, SqliteReadTransaction)
 
     async def forget_answers(self, before: str) -> None:
         self._change("forget_answers", (before,))
+
+    def _touch(self, row: Row) -> None:
+        self.touched.append(Key(row.kind, row.workspace, row.name))
 
     def _note(self, row: Row, note: Note, changed: Sequence[str], fields: str | None) -> int | None:
         """The number of the revision; None where no history is kept."""

@@ -9,14 +9,14 @@ back after each of them, and wait for the loop's turn to end every time.) A heav
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar, cast
 
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
-from steelyard.store.protocol import WriteTransaction
+from steelyard.store.protocol import Key, WriteTransaction
 from steelyard.store.sqlite_changes import SqliteWriteTransaction
 from steelyard.store.statements import Statement
 
@@ -44,6 +44,7 @@ class _Outcome:
     job: _Job
     value: Any = None
     error: BaseException | None = None
+    touched: list[Key] = field(default_factory=list)
 
 
 # Whatever it is belongs to the action that raised it: its caller hears of it, the others of the batch do not.
@@ -67,7 +68,7 @@ class SqliteWriter:
         self,
         connection: sqlite3.Connection,
         statements: Mapping[str, Statement],
-        committed: Callable[[], None],
+        committed: Callable[[Sequence[Key]], None],
         *,
         history: bool,
     ) -> None:
@@ -169,6 +170,8 @@ class SqliteWriter:
             transaction.end(keep=False)
             return savepoint or not transaction.wrote
         transaction.end(keep=not outcome.job.dry_run)
+        if not outcome.job.dry_run:
+            outcome.touched = transaction.touched
         return True
 
     def _commit(self) -> None:
@@ -188,7 +191,7 @@ class SqliteWriter:
     def _settle(self, outcomes: list[_Outcome], failure: BaseException | None) -> None:
         if failure is None:
             # Before anybody is answered: who reads next must see what has been written.
-            self._committed()
+            self._committed([key for outcome in outcomes for key in outcome.touched])
         for outcome in outcomes:
             answer = outcome.job.answer
             if answer.done():

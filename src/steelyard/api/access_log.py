@@ -4,6 +4,7 @@ many a request.
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -24,8 +25,7 @@ class AccessLog:
     def write(self, scope: Scope, status: int, seconds: float) -> None:
         """Notes a request that has been answered."""
         client = scope.get("client")
-        line: dict[str, Any] = {
-            "time": datetime.now(UTC),
+        line = {
             "event": "request",
             "method": scope["method"],
             "path": scope["path"],
@@ -34,7 +34,12 @@ class AccessLog:
             "client": client[0] if client else None,
             "request_id": scope["steelyard.request_id"],
         }
-        self._lines.append(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+        self.append(line)
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Notes something else that happened, with its `event`. What stands in it is the caller's responsibility."""
+        stamped = {"time": datetime.now(UTC), **line}
+        self._lines.append(orjson.dumps(stamped, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
         if not self._planned:
             self._planned = True
             asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)

@@ -60,6 +60,10 @@ class Metrics:
         found[0][bisect_left(_SECONDS, seconds)] += 1
         found[1][0] += seconds
 
+    def register(self, collector: Collector) -> None:
+        """Shows what another part of the server counts, too."""
+        self._registry.register(collector)
+
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

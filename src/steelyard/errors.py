@@ -29,6 +29,8 @@
     ├── RangeNotSatisfiable            range_not_satisfiable 416   a range that begins past the end
     ├── TooLarge                       too_large             413   a body over its limit
     ├── UnsupportedMediaType           unsupported_media_type 415
+    ├── RateLimited                    rate_limited          429   a limit is reached; it says for how long
+    │   └── BudgetExceeded             budget_exceeded       429   a budget is spent, or its rest is held by others
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
     ├── OutboundFailed                 outbound_failed       502   another server did not answer as one does
     ├── CorruptBytes                   corrupt_bytes         500   kept bytes that are no longer what their digest says
@@ -215,6 +217,15 @@ class TooLarge(SteelyardError):
 class UnsupportedMediaType(SteelyardError):
     code = "unsupported_media_type"
     status = 415
+
+
+class RateLimited(SteelyardError):
+    code = "rate_limited"
+    status = 429
+
+
+class BudgetExceeded(RateLimited):
+    code = "budget_exceeded"
 
 
 class OutboundFailed(SteelyardError):

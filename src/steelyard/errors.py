@@ -33,6 +33,8 @@
     │   └── BudgetExceeded             budget_exceeded       429   a budget is spent, or its rest is held by others
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
     ├── OutboundFailed                 outbound_failed       502   another server did not answer as one does
+    │   ├── BadUpstreamAnswer          bad_upstream_answer   502   an answer that is none of its dialect
+    │   └── UpstreamStreamError        upstream_stream_error 502   an error that an upstream told of in its stream
     ├── CorruptBytes                   corrupt_bytes         500   kept bytes that are no longer what their digest says
     ├── Unavailable                    unavailable           503   stopping, or the database does not answer
     ├── NotInspected                   not_inspected         503   files that are changed faster than they can be read
@@ -231,6 +233,23 @@ class BudgetExceeded(RateLimited):
 class OutboundFailed(SteelyardError):
     code = "outbound_failed"
     status = 502
+
+
+class BadUpstreamAnswer(OutboundFailed):
+    """An answer of a model's server that would be wrong if it were passed on."""
+
+    code = "bad_upstream_answer"
+
+
+class UpstreamStreamError(OutboundFailed):
+    """What an upstream said in its stream instead of going on; `upstream_status` is the status that it stands for."""
+
+    code = "upstream_stream_error"
+
+    def __init__(self, upstream_status: int, type: str, message: str) -> None:
+        super().__init__(message)
+        self.upstream_status = upstream_status
+        self.type = type
 
 
 class CorruptBytes(SteelyardError):

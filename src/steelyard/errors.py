@@ -15,6 +15,7 @@
     │   ├── FileRefused                file_refused          403   a file that may not come in, or leave, by policy
     │   └── OutboundRefused            outbound_refused      403   the server may not send requests to that address
     ├── NotFound                       not_found             404
+    │   └── NotServed                  model_not_served      404   a model that is here, and that nobody serves
     ├── Gone                           gone                  410   what was there and is kept no longer
     ├── MethodNotAllowed               method_not_allowed    405
     ├── Conflict                       conflict              409
@@ -32,11 +33,16 @@
     ├── RateLimited                    rate_limited          429   a limit is reached; it says for how long
     │   └── BudgetExceeded             budget_exceeded       429   a budget is spent, or its rest is held by others
     ├── StorageFull                    storage_full          507   the disk is full: nothing was changed
+    ├── SecretMissing                  secret_missing        424   a provider's key is not here, or cannot be opened
     ├── OutboundFailed                 outbound_failed       502   another server did not answer as one does
+    │   ├── UpstreamFailure            upstream_failed       502   who serves a model did not, or with an error
+    │   └── UpstreamTimeout            upstream_timeout      504   who serves a model did not answer in time
     │   ├── BadUpstreamAnswer          bad_upstream_answer   502   an answer that is none of its dialect
     │   └── UpstreamStreamError        upstream_stream_error 502   an error that an upstream told of in its stream
     ├── CorruptBytes                   corrupt_bytes         500   kept bytes that are no longer what their digest says
     ├── Unavailable                    unavailable           503   stopping, or the database does not answer
+    │   ├── NoProvider                 no_provider           503   all who serve a model are left alone for a while
+    │   └── Overloaded                 overloaded            503   all who serve a model are busy, and many wait
     ├── NotInspected                   not_inspected         503   files that are changed faster than they can be read
     ├── UnreadableSecret               unreadable_secret     500   sealed with another master key, or damaged
     └── StartupError                   startup_error         -     the server cannot start; the message says why
@@ -158,6 +164,10 @@ class NotFound(SteelyardError):
     status = 404
 
 
+class NotServed(NotFound):
+    code = "model_not_served"
+
+
 class Gone(SteelyardError):
     code = "gone"
     status = 410
@@ -252,6 +262,20 @@ class UpstreamStreamError(OutboundFailed):
         self.type = type
 
 
+class UpstreamFailure(OutboundFailed):
+    code = "upstream_failed"
+
+
+class UpstreamTimeout(OutboundFailed):
+    code = "upstream_timeout"
+    status = 504
+
+
+class SecretMissing(SteelyardError):
+    code = "secret_missing"
+    status = 424
+
+
 class CorruptBytes(SteelyardError):
     """Bytes that are never served; `steelyard fsck` names them."""
 
@@ -262,6 +286,14 @@ class CorruptBytes(SteelyardError):
 class Unavailable(SteelyardError):
     code = "unavailable"
     status = 503
+
+
+class NoProvider(Unavailable):
+    code = "no_provider"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
 
 
 class NotInspected(SteelyardError):

@@ -35,19 +35,27 @@ def install() -> None:
 
     Raises subprocess.CalledProcessError when that fails.
     """
-    target, done = environment_folder(), environment_folder() / "installed.txt"
-    if done.exists() and done.read_text() == REQUIREMENT:
+    make_environment(environment_folder(), REQUIREMENT)
+
+
+def make_environment(target: Path, requirement: str) -> None:
+    """A virtual environment with `requirement` in it, made anew unless it has been made for the same.
+
+    Raises subprocess.CalledProcessError when that fails.
+    """
+    done = target / "installed.txt"
+    if done.exists() and done.read_text() == requirement:
         return
     shutil.rmtree(target, ignore_errors=True)
     python = target / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(target)], check=True)
     uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
     if Path(uv).exists():
-        command = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), REQUIREMENT]
+        command = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(python), requirement]
     else:
-        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", REQUIREMENT]
+        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", requirement]
     subprocess.run(command, check=True)
-    done.write_text(REQUIREMENT)
+    done.write_text(requirement)
 
 
 def recipe() -> Recipe:

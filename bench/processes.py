@@ -1,7 +1,7 @@
 """What Linux says of a process and all that it started."""
 
 import contextlib
-import os
+import time
 from pathlib import Path
 
 
@@ -21,13 +21,16 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_seconds(processes: list[int]) -> float:
-    """User and system time that the processes have used, in seconds."""
-    ticks = 0
+    """User and system time that the processes have used, in seconds.
+
+    By their own clocks, to the nanosecond: what /proc says is counted in hundredths of a second.
+    """
+    used = 0.0
     for process in processes:
+        # the number of another process's clock, as clock_getcpuclockid(3) makes it
         with contextlib.suppress(OSError):
-            fields = _stat(process)
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            used += time.clock_gettime((~process << 3) | 2)
+    return used
 
 
 def resident_bytes(processes: list[int]) -> tuple[int, int]:

@@ -25,11 +25,12 @@ class ServerError(Exception):
 @dataclass(frozen=True)
 class Recipe:
     """How to start one kind of server: `command` gets the port and the data folder, `environment` the data
-    folder and how many models to hold from the start."""
+    folder and how many models to hold from the start. `ready` answers 200 once it can be used."""
 
     name: str
     command: Callable[[int, Path], list[str]]
     environment: Callable[[Path, int], Mapping[str, str]]
+    ready: str = "/health/ready"
 
 
 class Server:
@@ -56,7 +57,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> float:
-        """Start it; seconds from the spawn to the first 200 of GET /health/ready.
+        """Start it; seconds from the spawn to the first 200 of its path for that.
 
         Raises ServerError when it ends before that, or is not ready within START_LIMIT_S.
         """
@@ -103,10 +104,10 @@ class Server:
     def settle(self, limit_s: float = 15.0) -> None:
         """Wait until it has finished what abandoned requests left behind: its CPU time stands still."""
         until = time.monotonic() + limit_s
-        before = self._cpu_seconds()
+        before = self.cpu_seconds()
         while time.monotonic() < until:
             time.sleep(0.15)
-            now = self._cpu_seconds()
+            now = self.cpu_seconds()
             if now - before <= 0.02:
                 return
             before = now
@@ -129,14 +130,15 @@ class Server:
         """RSS and PSS of all its processes, in bytes."""
         return resident_bytes(tree(self._pid))
 
+    def cpu_seconds(self) -> float:
+        """What all its processes have used so far."""
+        return cpu_seconds(tree(self._pid))
+
     @property
     def _pid(self) -> int:
         if self._process is None:
             raise ServerError(f"{self.name} does not run")
         return self._process.pid
-
-    def _cpu_seconds(self) -> float:
-        return cpu_seconds(tree(self._pid))
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -146,7 +148,7 @@ class Server:
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", "/health/ready")
+            connection.request("GET", self._recipe.ready)
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False

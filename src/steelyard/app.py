@@ -37,6 +37,7 @@ from steelyard.api import (
     fsck,
     hub,
     insight,
+    providers,
     secrets,
     sync,
     system,
@@ -141,6 +142,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     )
     parts = (
         adapters,
+        providers,
         insight,
         files,
         commits,

@@ -6,6 +6,7 @@ from typing import Any
 
 from steelyard.actions import writes
 from steelyard.actions.adapters import delete_adapters
+from steelyard.actions.addresses import require_allowed
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.inspections import known_content, put_spec
 from steelyard.actions.records import missing, shown
@@ -90,6 +91,7 @@ async def model_rules(
     if "fileset" in set_now:
         fields["fileset"] = await require_fileset(tx, row.workspace, set_now["fileset"])
     check_trust(context.policy, set_now)
+    _check_endpoint(context, row, fields)
     await _follow_fileset(tx, context, caller, row, fields, set_now, trust_asked=trust_asked)
     if set_now.get("base_model"):
         await check_ancestry(tx, row, fields["base_model"], ("body", "base_model"))
@@ -98,6 +100,13 @@ async def model_rules(
         await require_target(tx, _kind_of(base, row.workspace), row.workspace, base, ("body", "base_model"))
         for index, provider in enumerate(set_now.get("model_providers") or ()):
             await require_target(tx, "model-provider", row.workspace, provider, ("body", "model_providers", index))
+
+
+def _check_endpoint(context: Context, row: Row, fields: Fields) -> None:
+    """Raises InvalidInput for a new address that the server may not send requests to."""
+    url = (fields["api_endpoint"] or {}).get("url")
+    if url and url != (row.fields.get("api_endpoint") or {}).get("url"):
+        require_allowed(context, url, ("body", "api_endpoint", "url"))
 
 
 async def _follow_fileset(

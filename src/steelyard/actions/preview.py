@@ -1,5 +1,6 @@
 """What a write would do beyond its own record: asked within the transaction that is then taken back."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,8 +10,11 @@ from steelyard.records.kinds import Kind, Row
 from steelyard.records.names import Reference
 from steelyard.store.protocol import ReadTransaction
 
-# What the gateway routes a model by.
-_ROUTING = frozenset({"api_endpoint", "backend_format", "model_providers", "prompt", "base_model"})
+# What the gateway routes by.
+_ROUTING: Mapping[str, frozenset[str]] = {
+    "model": frozenset({"api_endpoint", "backend_format", "model_providers", "prompt", "base_model", "routing"}),
+    "virtual-model": frozenset({"default_model_entity", "models", "fallbacks", "sticky"}),
+}
 _NAMED = 100
 
 
@@ -51,7 +55,7 @@ async def preview(tx: ReadTransaction, written: Written) -> Preview:
         return Preview(diff, await _of_delete(tx, kind, before, written))
     assert after is not None  # noqa: S101 - a write that is no delete leaves a record
     changed = {difference["path"].partition(".")[0] for difference in diff}
-    routed = kind.name == "model" and not _ROUTING.isdisjoint(changed)
+    routed = not _ROUTING.get(kind.name, frozenset()).isdisjoint(changed)
     return Preview(
         diff,
         Affected(
@@ -73,7 +77,7 @@ async def _of_delete(tx: ReadTransaction, kind: Kind, row: Row, written: Written
         dangling=dangling[:_NAMED],
         released=[str(reference) for reference in written.released[:_NAMED]],
         removed=written.removed,
-        routes=[_name(row)] if kind.name == "model" else [],
+        routes=[_name(row)] if kind.name in _ROUTING else [],
         adapters=[_name(child) for child in await tx.children(row.id, _NAMED)],
     )
 

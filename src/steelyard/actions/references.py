@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from steelyard.errors import BadReference, InvalidInput
 from steelyard.records.aliases import ALIAS
 from steelyard.records.kinds import Row
+from steelyard.records.model_names import parse_model_name
 from steelyard.records.models import model_kind
 from steelyard.records.names import REFERENCE_RULE, Reference, parse_reference
 from steelyard.store.protocol import ReadTransaction
@@ -55,6 +56,13 @@ async def require_target(
     if reference and not await tx.exists(kind, reference.workspace, reference.name):
         message = f"there is no {kind} {str(reference)!r}, and this server asks for references that exist"
         raise InvalidInput.of(place, "reference_missing", message)
+
+
+async def require_model(tx: ReadTransaction, home: str, text: str, place: tuple[str | int, ...]) -> None:
+    """The same for the name of a model, an alias, or a model with an adapter."""
+    name = parse_model_name(text, home)
+    for link in name.links("") if name else ():
+        await require_target(tx, link.target_kind, home, str(link.target), place)
 
 
 async def resolve_model(tx: ReadTransaction, reference: Reference) -> Reference:

@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.actions import adapters, aliases, filesets, models, prompts, secrets, webhooks, workspaces
+from steelyard.actions import (
+    adapters,
+    aliases,
+    filesets,
+    limits,
+    models,
+    prompts,
+    providers,
+    secrets,
+    virtual_models,
+    webhooks,
+    workspaces,
+)
 from steelyard.actions.writes import Rules, Write, no_rules
 
 
@@ -35,5 +47,15 @@ VERBS: Mapping[str, Verbs] = MappingProxyType(
             webhooks.create_webhook, webhooks.update_webhook, webhooks.delete_webhook, webhooks.webhook_rules
         ),
         "platform-secret": Verbs(secrets.create_secret, secrets.update_secret, secrets.delete_secret),
+        "model-provider": Verbs(
+            providers.create_provider, providers.update_provider, providers.delete_provider, providers.provider_rules
+        ),
+        "virtual-model": Verbs(
+            virtual_models.create_virtual_model,
+            virtual_models.update_virtual_model,
+            virtual_models.delete_virtual_model,
+            virtual_models.virtual_model_rules,
+        ),
+        "limit": Verbs(limits.create_limit, limits.update_limit, limits.delete_limit, limits.limit_rules),
     }
 )

@@ -68,6 +68,8 @@ async def _records(context: Context, kind_name: str, workspace: str) -> AsyncIte
             rows = await tx.select(query)
             found = []
             for row in rows:
+                if kind.provisioned and row.fields[kind.provisioned]:
+                    continue
                 contents = {digest: await load_content(tx, digest) for digest in content_digests(kind, row.fields)}
                 found.append(exported(kind, row, whole(kind, row, contents=contents)))
             return found, (rows[-1].name, rows[-1].id) if len(rows) == _PAGE else None

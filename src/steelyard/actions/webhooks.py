@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.actions import writes
+from steelyard.actions.addresses import require_allowed
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.feed import EventFilter
 from steelyard.actions.records import missing, shown
 from steelyard.actions.writes import Write, Written
-from steelyard.errors import Fault, InvalidInput, NotFound, OutboundRefused
-from steelyard.outbound.policy import check_url
+from steelyard.errors import Fault, InvalidInput, NotFound
 from steelyard.records.conditions import Conditions
 from steelyard.records.deliveries import Delivery, Trigger, WebhookState, delivery_document, state_document
 from steelyard.records.dialects import MASK
@@ -92,10 +92,7 @@ async def webhook_rules(tx: WriteTransaction, context: Context, caller: Caller, 
     """
     old = row.fields
     if fields["url"] != old.get("url"):
-        try:
-            check_url(context.outbound, fields["url"])
-        except OutboundRefused as refused:
-            raise InvalidInput.of(("body", "url"), refused.code, refused.message) from None
+        require_allowed(context, fields["url"], ("body", "url"))
     if fields["kinds"] != old.get("kinds"):
         fields["kinds"] = list(dict.fromkeys(fields["kinds"]))
         _check_kinds(fields["kinds"])

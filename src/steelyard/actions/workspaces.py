@@ -6,6 +6,7 @@ from typing import Any
 from steelyard.actions import writes
 from steelyard.actions.adapters import tell_base
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.providers import let_go_of_workspace
 from steelyard.actions.records import missing, shown
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import Protected
@@ -58,9 +59,10 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         await writes.check_conditions(tx, WORKSPACE, row, conditions)
         if row is None:
             raise missing(WORKSPACE, "", name)
-        referrers = await tx.workspace_referrers(name)
         if context.policy.protect_references:
-            writes.refuse_referenced(WORKSPACE, name, referrers)
+            writes.refuse_referenced(WORKSPACE, name, await tx.workspace_referrers(name))
+        await let_go_of_workspace(tx, context, caller, row)
+        referrers = await tx.workspace_referrers(name)
         await _part_adapters(tx, context, caller, row)
         now = context.now()
         removed = await tx.delete_in_workspace(name, caller.note("delete", now, row.id))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from steelyard.actions import history
 from steelyard.api import answers
 from steelyard.api.lists import PageNumber, PaginationData
-from steelyard.api.operations import READ, WRITE, answers_of, body_of
+from steelyard.api.operations import READ, WRITE, answers_of, body_of, id_of
 from steelyard.api.requests import context_of
 from steelyard.api.resource import revert_record, undelete_record
 from steelyard.api.writes import Options
@@ -71,7 +71,7 @@ def history_routes(router: APIRouter, kind: Kind, home: Any) -> None:
 
     @router.get(
         "/{name}/revisions",
-        operation_id=f"list_{one}_revisions",
+        operation_id=f"list_{id_of(one)}_revisions",
         summary=f"List the revisions of a {one}",
         responses=answers_of(200, RevisionPage, READ),
     )
@@ -100,7 +100,7 @@ def history_routes(router: APIRouter, kind: Kind, home: Any) -> None:
 
     @router.get(
         "/{name}/revisions/{span}",
-        operation_id=f"compare_{one}_revisions",
+        operation_id=f"compare_{id_of(one)}_revisions",
         summary=f"Compare two revisions of a {one}",
         responses=answers_of(200, Comparison, READ),
     )
@@ -116,7 +116,7 @@ def history_routes(router: APIRouter, kind: Kind, home: Any) -> None:
 
     @router.post(
         "/{name}:revert",
-        operation_id=f"revert_{one}",
+        operation_id=f"revert_{id_of(one)}",
         summary=f"Revert a {one} to a revision",
         responses=answers_of(200, kind.answer, WRITE),
         openapi_extra=body_of(Revert),
@@ -127,7 +127,7 @@ def history_routes(router: APIRouter, kind: Kind, home: Any) -> None:
 
     @router.post(
         "/{name}:undelete",
-        operation_id=f"undelete_{one}",
+        operation_id=f"undelete_{id_of(one)}",
         summary=f"Undelete a {one}",
         responses=answers_of(200, kind.answer, WRITE),
     )

@@ -17,14 +17,14 @@ from steelyard.api import answers
 from steelyard.api.requests import context_of
 from steelyard.errors import BadCursor, InvalidParameters
 from steelyard.records.documents import without_nulls
+from steelyard.records.filters.ast import Filter, all_of
 from steelyard.records.filters.echo import echo
 from steelyard.records.filters.parse import parse_filter
 from steelyard.records.forms import Shown
-from steelyard.records.kinds import Kind
+from steelyard.records.kinds import SORTS, Kind
 from steelyard.records.workspaces import EVERY_WORKSPACE
 from steelyard.store.protocol import Query
 
-Sort = Literal["created_at", "-created_at", "name", "-name", "updated_at", "-updated_at"]
 PageNumber = Annotated[int, QueryParameter(ge=1, le=2**31, description="Number of the page, from 1.")]
 PageSize = Annotated[int, QueryParameter(ge=1, le=1000, description="Rows on a page.")]
 Cursor = Annotated[
@@ -59,6 +59,12 @@ class PaginationData(Shown):
     next_cursor: str | None = None
 
 
+def sorts_of(kind: Kind) -> Any:
+    """The type of the parameter `sort` of a list."""
+    own = (f"{sign}{name}" for name in kind.more_sorts for sign in ("", "-"))
+    return Literal[(*SORTS, *own)]
+
+
 def page_of(answer: type[BaseModel]) -> type[BaseModel]:
     """The schema of a page of such answers."""
     return create_model(
@@ -89,12 +95,15 @@ async def list_records(
     *,
     verbose: bool = False,
     echo_filter: bool = False,
+    narrowed: Filter | None = None,
 ) -> Response:
-    """A page of the records of `kind`. Raises BadFilter, BadCursor, InvalidParameters."""
+    """A page of the records of `kind` that `narrowed` accepts. Raises BadFilter, BadCursor, InvalidParameters."""
     filter = parse_filter(request.query_params.multi_items(), kind.filters, home=workspace)
     descending, sort = wanted.sort.startswith("-"), wanted.sort.removeprefix("-")
     echoed = echo(filter) if filter else None
-    mark = _fingerprint(kind.name, workspace, wanted.sort, echoed)
+    if narrowed is not None:
+        filter = all_of((filter, narrowed)) if filter else narrowed
+    mark = _fingerprint(kind.name, workspace, wanted.sort, echo(filter) if filter else None)
     page, after = wanted.page, None
     if wanted.cursor:
         page, after = _read_cursor(wanted, sort, mark)

@@ -55,6 +55,11 @@ class DeleteResponse(Shown):
     id: str
 
 
+def id_of(text: str) -> str:
+    """A name of things as a part of an operation's id."""
+    return text.replace(" ", "_")
+
+
 class Described(dict[str, Any]):
     """A part of the OpenAPI document that refers to the schema of `model`.
 

@@ -18,6 +18,10 @@ async def not_verbose() -> bool:
     return False
 
 
+async def not_narrowed() -> None:
+    """For lists whose only filter is that of the caller."""
+
+
 async def _home(workspace: Annotated[str, Path(description="The workspace's name.")]) -> str:
     return workspace
 

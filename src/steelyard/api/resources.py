@@ -10,9 +10,13 @@ from steelyard.api.writes import shape_gone_message, shape_gone_record
 from steelyard.records.adapters import ADAPTER
 from steelyard.records.aliases import ALIAS
 from steelyard.records.filesets import FILESET, Fileset
+from steelyard.records.filters.ast import Compare, Filter, Operator
+from steelyard.records.limits import LIMIT
 from steelyard.records.models import MODEL
 from steelyard.records.prompts import PROMPT
+from steelyard.records.providers import MODEL_PROVIDER
 from steelyard.records.secrets import SECRET
+from steelyard.records.virtual_models import VIRTUAL_MODEL
 from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
@@ -23,6 +27,17 @@ async def _wait_for_roles(
     ] = True,
 ) -> None:
     """A parameter that is taken and has nothing to do."""
+
+
+async def _made_by_hand(
+    exclude_autoprovisioned: Annotated[
+        bool, Query(description="Leave out those that the server made for what providers serve.")
+    ] = False,
+) -> Filter | None:
+    """The filter that accepts what the server has not made by itself."""
+    if not exclude_autoprovisioned:
+        return None
+    return Compare(VIRTUAL_MODEL.filters[VIRTUAL_MODEL.provisioned], Operator.EQ, False)
 
 
 MODELS = Resource(
@@ -88,4 +103,25 @@ SECRETS = Resource(
     plural="secrets",
     page_size=10,
 )
-RESOURCES = (MODELS, ADAPTERS, FILESETS, PROMPTS, WORKSPACES, PROJECTS, ALIASES, WEBHOOKS, SECRETS)
+PROVIDERS = Resource(
+    kind=MODEL_PROVIDER,
+    prefix="/apis/models/v2/workspaces/{workspace}/providers",
+    plural="providers",
+)
+VIRTUAL_MODELS = Resource(
+    kind=VIRTUAL_MODEL,
+    prefix="/apis/inference-gateway/v2/workspaces/{workspace}/virtual-models",
+    plural="virtual models",
+    page_size=20,
+    echo_filter=True,
+    narrows=_made_by_hand,
+)
+LIMITS = Resource(
+    kind=LIMIT,
+    prefix="/apis/steelyard/v1/workspaces/{workspace}/limits",
+    plural="limits",
+)
+RESOURCES = (
+    *(MODELS, ADAPTERS, FILESETS, PROMPTS, WORKSPACES, PROJECTS, ALIASES, WEBHOOKS, SECRETS),
+    *(PROVIDERS, VIRTUAL_MODELS, LIMITS),
+)

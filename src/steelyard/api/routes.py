@@ -10,9 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.api.history import history_routes
-from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, Sort, list_records, page_of
-from steelyard.api.operations import DELETE, LIST, READ, WRITE, DeleteResponse, answers_of, body_of, dry_run_of
-from steelyard.api.parameters import AtTime, Home, PastRevision, UpdateMask, Verbose, not_verbose, nowhere, past_time
+from steelyard.api.lists import Cursor, FilterText, ListRequest, PageNumber, PageSize, list_records, page_of, sorts_of
+from steelyard.api.operations import DELETE, LIST, READ, WRITE, DeleteResponse, answers_of, body_of, dry_run_of, id_of
+from steelyard.api.parameters import (
+    AtTime,
+    Home,
+    PastRevision,
+    UpdateMask,
+    Verbose,
+    not_narrowed,
+    not_verbose,
+    nowhere,
+    past_time,
+)
 from steelyard.api.resource import change_record, create_record, delete_record, freeze_record, read_record
 from steelyard.api.writes import Options, Shape, shape_gone
 from steelyard.records.kinds import Kind
@@ -42,6 +52,8 @@ class Resource:
     """How a new one is made, where that takes more than writing a record."""
     create_parameters: Callable[..., Any] = nowhere
     """A dependency for query parameters of the create that are taken and mean nothing here."""
+    narrows: Callable[..., Any] = not_narrowed
+    """A dependency that reads parameters of the list into a filter, which goes beside that of the caller."""
 
 
 def routes_of(resource: Resource) -> APIRouter:
@@ -51,10 +63,12 @@ def routes_of(resource: Resource) -> APIRouter:
     router = APIRouter(prefix=resource.prefix, tags=[plural], default_response_class=Response)
     home: Any = Home if resource.in_workspace else Annotated[str, Depends(nowhere)]
     verbosity: Any = Verbose if resource.verbose else Annotated[bool, Depends(not_verbose)]
+    sorts: Any = sorts_of(kind)
+    narrowing: Any = Annotated[Any, Depends(resource.narrows)]
 
     @router.get(
         "",
-        operation_id=f"list_{plural}",
+        operation_id=f"list_{id_of(plural)}",
         summary=f"List {plural}",
         responses=answers_of(200, page_of(kind.answer), LIST),
     )
@@ -64,17 +78,26 @@ def routes_of(resource: Resource) -> APIRouter:
         verbose: verbosity = False,
         page: PageNumber = 1,
         page_size: PageSize = resource.page_size,
-        sort: Sort = kind.default_sort,  # type: ignore[assignment]
+        sort: sorts = kind.default_sort,
         cursor: Cursor = None,
         filter: FilterText = None,
+        narrowed: narrowing = None,
     ) -> Response:
         """Those of one workspace, or of all (`-`), where they are in workspaces; filtered, sorted, page by page."""
         wanted = ListRequest(page, page_size, sort, cursor)
-        return await list_records(request, kind, workspace, wanted, verbose=verbose, echo_filter=resource.echo_filter)
+        return await list_records(
+            request,
+            kind,
+            workspace,
+            wanted,
+            verbose=verbose,
+            echo_filter=resource.echo_filter,
+            narrowed=narrowed,
+        )
 
     @router.post(
         "",
-        operation_id=f"create_{one}",
+        operation_id=f"create_{id_of(one)}",
         summary=f"Create a {one}",
         status_code=resource.created,
         responses=dry_run_of(kind.answer) | answers_of(resource.created, kind.answer, WRITE),
@@ -87,7 +110,7 @@ def routes_of(resource: Resource) -> APIRouter:
 
     @router.get(
         "/{name}",
-        operation_id=f"get_{one}",
+        operation_id=f"get_{id_of(one)}",
         summary=f"Get a {one}",
         responses=answers_of(200, kind.answer, READ, conditional=True),
     )
@@ -104,7 +127,7 @@ def routes_of(resource: Resource) -> APIRouter:
 
     @router.patch(
         "/{name}",
-        operation_id=f"update_{one}",
+        operation_id=f"update_{id_of(one)}",
         summary=f"Update a {one}",
         responses=answers_of(200, kind.answer, WRITE),
         openapi_extra=body_of(kind.update, patches=True),
@@ -131,7 +154,7 @@ def routes_of(resource: Resource) -> APIRouter:
 
         @router.put(
             "/{name}",
-            operation_id=f"replace_{one}",
+            operation_id=f"replace_{id_of(one)}",
             summary=f"Replace a {one}",
             responses=answers_of(200, kind.answer, WRITE),
             openapi_extra=body_of(kind.update),
@@ -148,7 +171,7 @@ def routes_of(resource: Resource) -> APIRouter:
 
     @router.delete(
         "/{name}",
-        operation_id=f"delete_{one}",
+        operation_id=f"delete_{id_of(one)}",
         summary=f"Delete a {one}",
         status_code=200 if resource.delete_shape else 204,
         responses=delete_answers,

@@ -24,6 +24,9 @@ def visible(
     if "created_by" in kind.read_only:
         document["created_by"] = row.created_by
         document["updated_by"] = row.updated_by
+    if "entity_id" in kind.read_only:
+        document["entity_id"] = row.id
+        document["parent"] = row.parent
     document["revision"] = row.revision
     document.update(row.fields)
     for path in kind.secrets:
@@ -83,6 +86,8 @@ def without_nulls(kind: Kind, document: Document) -> Document:
 
 
 def _pruned(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_pruned(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {key: _pruned(item) for key, item in value.items() if item is not None}

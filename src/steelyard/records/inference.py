@@ -1,7 +1,7 @@
-"""What a record says about inference: where the model answers, in which dialect, and with which prompt."""
+"""What a record says about inference: where a model answers, in which dialect, with which prompt, for how much."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -68,9 +68,41 @@ class InferenceParams(OpenForm):
 
 
 class PromptData(Form):
-    """The prompt that is part of a model: what is said before the caller's messages."""
+    """The prompt that is part of a model: what is said before the caller's messages.
+
+    Its parameters are `defaults` for what a request leaves open (so they are where nothing is said), or `overrides`.
+    """
 
     system_prompt: str | None = None
     icl_few_shot_examples: str | None = None
     inference_params: InferenceParams | None = None
     system_prompt_template: str | None = None
+    inference_params_as: Literal["defaults", "overrides"] | None = None
+
+
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", json_schema_extra={"minLength": 3, "maxLength": 3})]
+Price = Annotated[float, Field(ge=0, le=1e9)]
+
+
+class Pricing(Form):
+    """What a model costs: per million tokens, and per request."""
+
+    currency: Currency = "USD"
+    input: Price | None = None
+    cached_input: Price | None = None
+    cache_write: Price | None = None
+    output: Price | None = None
+    request: Price | None = None
+
+
+class Routing(Form):
+    """How the gateway chooses among the providers of a model, and how it tries; null is what its settings say.
+
+    `hedge_seconds` is when a second request is sent beside one that has not begun to be answered; `cache_seconds` is
+    how long an answer is given again to the very same request.
+    """
+
+    choice: Literal["ordered", "weighted", "least_outstanding"] | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    hedge_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    cache_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None

@@ -91,6 +91,10 @@ def _as_they_are(values: Fields, workspace: str, name: str) -> Fields:
     return values
 
 
+def _nothing(fields: Fields) -> frozenset[str]:
+    return frozenset()
+
+
 def _no_links(fields: Fields, workspace: str) -> list[Link]:
     return []
 
@@ -100,7 +104,7 @@ class Kind:
     """The declaration of a kind of record.
 
     `put_style` says what a PUT means: `patch` keeps what is absent or null, as PATCH does; `replace` sets what is
-    absent to its default.
+    absent to its default, but for what is `observed` or `kept_when_absent`.
     """
 
     name: str
@@ -117,6 +121,8 @@ class Kind:
     put_style: Literal["patch", "replace"] = "patch"
     kept_when_absent: frozenset[str] = frozenset()
     """The fields that even a replacement keeps when it does not name them."""
+    observed: frozenset[str] = frozenset()
+    """The fields that tell how something fares: a replacement or an apply that does not name them leaves them alone."""
     null_clears: frozenset[str] = frozenset()
     """The fields that a null empties (any other field keeps its value)."""
     never_null: frozenset[str] = frozenset()
@@ -132,10 +138,18 @@ class Kind:
     omits_nulls: bool = True
     """Whether lists leave out null fields."""
     default_sort: str = "created_at"
+    more_sorts: tuple[str, ...] = ()
+    """The fields, beside those of all kinds, that lists can be sorted by."""
+    provisioned: str = ""
+    """The flag of the records that the server makes by itself, and which no export takes along."""
     canonical: Callable[[Fields, str, str], Fields] = _as_they_are
     links: Callable[[Fields, str], list[Link]] = _no_links
     link_fields: frozenset[str] = frozenset()
     """The fields that `links` reads."""
+    reference_keys: frozenset[str] = frozenset()
+    """Where those are lists of objects: the keys of the objects that hold references."""
+    unsaid: Callable[[Fields], frozenset[str]] = _nothing
+    """The fields that an export of such a record leaves out: the server finds them anew where it is imported."""
 
     def complete(self, values: Mapping[str, Any]) -> Fields:
         """All fields of the kind: those of `values`, and the defaults of the others."""

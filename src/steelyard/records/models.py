@@ -7,7 +7,7 @@ from pydantic import Field
 from steelyard.records.adapters import AdapterSummary
 from steelyard.records.filters.fields import FilterField, FilterFields
 from steelyard.records.forms import Description, Form, JsonObject, Shown
-from steelyard.records.inference import ApiEndpoint, BackendFormat, PromptData
+from steelyard.records.inference import ApiEndpoint, BackendFormat, Pricing, PromptData, Routing
 from steelyard.records.kinds import (
     Kind,
     Link,
@@ -42,6 +42,8 @@ class ModelFields(Form):
     model_providers: Annotated[list[ReferenceText], Field(max_length=1000, fail_fast=True)] | None = None
     project: ProjectName | None = None
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=64)] | None = None
+    pricing: Pricing | None = None
+    routing: Routing | None = None
 
 
 class CreateModelEntityRequest(ModelFields):
@@ -170,7 +172,7 @@ MODEL = Kind(
     ),
     secrets=("api_endpoint.api_key",),
     contents=("spec.linear_layers",),
-    structs=frozenset({"spec", "api_endpoint", "spec_origin", "trust_decision"}),
+    structs=frozenset({"spec", "api_endpoint", "spec_origin", "trust_decision", "pricing", "routing"}),
     canonical=canonical_model,
     links=model_links,
     link_fields=frozenset({"project", "fileset", "base_model", "model_providers"}),

@@ -124,10 +124,11 @@ def read_update(
         body = {key: value for key, value in body.items() if key not in echoes}
     given = _dump(validate(kind.update, body, secrets=kind.secrets, unknown=unknown))
     if replace:
-        for key in kind.kept_when_absent:
+        keeps = kind.kept_when_absent | kind.observed
+        for key in keeps:
             if given.get(key) is None:
                 given.pop(key, None)
-        kept = kind.kept_when_absent - given.keys()
+        kept = keeps - given.keys()
         values = {key: value for key, value in kind.complete(given).items() if key not in kept}
     else:
         values = {key: value for key, value in given.items() if value is not None or key in kind.null_clears}

@@ -160,7 +160,12 @@ def _revision(found: Sequence[Any]) -> Revision:
     return Revision(*found)._replace(changed=changed, fields=fields)
 
 
-_SORT_COLUMNS = {"created_at": "r.created_at", "updated_at": "r.updated_at", "name": "r.name"}
+_SORT_COLUMNS = {
+    "created_at": "r.created_at",
+    "updated_at": "r.updated_at",
+    "name": "r.name",
+    "status": "json_extract(r.fields, '$.status')",
+}
 
 
 def _where(query: Query) -> tuple[str, list[Any]]:

@@ -18,6 +18,7 @@ from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
 from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
+from steelyard.records.usage import Place, Spent, UsageQuery, UsageRow, UsageSum
 from steelyard.store.signal import Signal
 
 T = TypeVar("T")
@@ -196,6 +197,17 @@ class ReadTransaction(Protocol):
     async def inspection(self, content: str) -> StoredInspection | None:
         """What was read in a content."""
 
+    async def usage(
+        self, query: UsageQuery, *, newest_first: bool, after: Place | None, limit: int
+    ) -> list[tuple[Place, UsageRow]]:
+        """Up to `limit` rows of usage, in the order of their times, those that follow the place `after`."""
+
+    async def sum_usage(self, query: UsageQuery, groups: Sequence[str], limit: int) -> list[UsageSum]:
+        """Usage by those of `records.usage.GROUPS`: the `limit` groups with the most requests."""
+
+    async def spent(self, day: str) -> list[Spent]:
+        """All that was spent, by workspace, model, key and currency, as of a day (`2026-01-31`)."""
+
 
 class WriteTransaction(ReadTransaction, Protocol):
     """A view that can be changed; all its changes are stored together, or none. A change leaves a revision."""
@@ -288,6 +300,15 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def forget_inspections(self, before: str) -> None:
         """Removes what was read before a time in contents that no commit has any more."""
+
+    async def add_usage(self, rows: Sequence[UsageRow]) -> None:
+        """Stores what was used."""
+
+    async def forget_usage(self, before: str, limit: int) -> int:
+        """Removes up to `limit` rows of usage of before a time, and answers how many. What was spent stays known."""
+
+    async def put_days_together(self, before: str) -> None:
+        """Makes one sum for each month of what was spent on the days before a day."""
 
 
 class Store(Protocol):

@@ -1,0 +1,146 @@
+"""What SQLite keeps of usage: the part of both transactions that is about it."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from steelyard.records.usage import Place, Spent, UsageQuery, UsageRow, UsageSum, microseconds
+
+_TIME = "strftime('%Y-%m-%dT%H:%M:%S', at / 1000000, 'unixepoch') || printf('.%06dZ', at % 1000000)"
+_COLUMNS = (
+    f"{_TIME}, request_id, workspace, model, route, provider, dialect, upstream_dialect, stream, status, error, input, "
+    'output, cached_input, cache_write, reasoning, cost, currency, latency_ms, first_token_ms, attempts, cache, "key", '
+    "caller"
+)
+_GROUPS = {
+    "workspace": "workspace",
+    "model": "model",
+    "provider": "provider",
+    "key": '"key"',
+    "route": "route",
+    "day": "strftime('%Y-%m-%d', at / 1000000, 'unixepoch')",
+    "hour": "strftime('%Y-%m-%dT%H:00:00Z', at / 1000000, 'unixepoch')",
+    "status": "status",
+}
+# The value at the place below which so many of a group's are, by the rank of each.
+_RANKS = "max(CASE WHEN place = (size * {share} + 99) / 100 THEN latency_ms END)"
+
+
+class UsageReads:
+    """Reads about usage; part of `SqliteReadTransaction`."""
+
+    _connection: sqlite3.Connection
+    _execute: Callable[..., sqlite3.Cursor]
+
+    async def usage(
+        self, query: UsageQuery, *, newest_first: bool, after: Place | None, limit: int
+    ) -> list[tuple[Place, UsageRow]]:
+        where, values = _where(query)
+        direction, beyond = ("DESC", "<") if newest_first else ("ASC", ">")
+        if after is not None:
+            where += f" AND (at, seq) {beyond} (?, ?)"
+            values += after
+        sql = (
+            f"SELECT at, seq, {_COLUMNS} FROM usage WHERE {where} "  # noqa: S608 - only column names and ? are put in
+            f"ORDER BY at {direction}, seq {direction} LIMIT ?"
+        )
+        return [(Place(at, seq), _row(found)) for at, seq, *found in self._connection.execute(sql, (*values, limit))]
+
+    async def sum_usage(self, query: UsageQuery, groups: Sequence[str], limit: int) -> list[UsageSum]:
+        where, values = _where(query)
+        chosen = "".join(f"{_GROUPS[name]} AS group_{name}, " for name in groups)
+        named = ", ".join(f"group_{name}" for name in groups)
+        by = f"GROUP BY {named}" if groups else ""
+        window = f"PARTITION BY {named}" if groups else ""
+        # The rows are chosen before they are ranked: a group's expression has a name there.
+        sums = (
+            f"WITH chosen AS (SELECT {chosen}* FROM usage WHERE {where}), "  # noqa: S608 - names of ours and ?
+            f"ranked AS (SELECT *, row_number() OVER ({window} ORDER BY latency_ms) AS place, "
+            f"count(*) OVER ({window}) AS size FROM chosen) "
+            f"SELECT {named}{', ' if groups else ''}count(*) AS requests, total(status >= 400 OR error IS NOT NULL), "
+            "total(cache IS NOT NULL), total(input), total(output), total(cached_input), total(cache_write), "
+            f"total(reasoning), avg(latency_ms), {_RANKS.format(share=50)}, {_RANKS.format(share=95)}, "
+            f"avg(first_token_ms) FROM ranked {by} HAVING count(*) > 0 ORDER BY requests DESC, 1 LIMIT ?"
+        )
+        costs = (
+            f"WITH chosen AS (SELECT {chosen}* FROM usage WHERE {where}) "  # noqa: S608
+            f"SELECT {named}{', ' if groups else ''}currency, sum(cost) FROM chosen WHERE cost IS NOT NULL "
+            f"GROUP BY {named}{', ' if groups else ''}currency"
+        )
+        width = len(groups)
+        spent: dict[tuple[Any, ...], dict[str, float]] = {}
+        for *group, currency, cost in self._connection.execute(costs, values):
+            spent.setdefault(tuple(group), {})[currency] = cost
+        return [
+            _sum(found[:width], found[width:], spent.get(found[:width], {}))
+            for found in self._connection.execute(sums, (*values, limit))
+        ]
+
+    async def spent(self, day: str) -> list[Spent]:
+        rows = self._execute("spent", (day, f"{day[:7]}-01"))
+        return [Spent(workspace, model, key or None, *rest) for workspace, model, key, *rest in rows]
+
+
+class UsageChanges:
+    """Changes of usage, which leave no revision; part of `SqliteWriteTransaction`."""
+
+    _change: Callable[[str, Sequence[Any]], int]
+
+    async def add_usage(self, rows: Sequence[UsageRow]) -> None:
+        text = _encoded(rows)
+        self._change("add_usage", (text,))
+        if any(row.cost for row in rows):
+            self._change("add_spending", (text,))
+
+    async def forget_usage(self, before: str, limit: int) -> int:
+        return self._change("forget_usage", (microseconds(before), limit))
+
+    async def put_days_together(self, before: str) -> None:
+        self._change("put_days_together", (before,))
+        self._change("forget_days", (before,))
+
+
+def _where(query: UsageQuery) -> tuple[str, list[Any]]:
+    """The condition of a query, which is never empty, and its values."""
+    conditions, values = ["1"], list[Any]()
+    for column in ("workspace", "model", "provider", "key", "route", "request_id"):
+        value = getattr(query, column)
+        if value is not None:
+            conditions.append(f'"{column}" = ?')
+            values.append(value)
+    if query.since is not None:
+        conditions.append("at >= ?")
+        values.append(microseconds(query.since))
+    if query.until is not None:
+        conditions.append("at < ?")
+        values.append(microseconds(query.until))
+    if query.status is not None:
+        conditions.append("status BETWEEN ? AND ?")
+        values += query.status
+    return " AND ".join(conditions), values
+
+
+def _row(found: Sequence[Any]) -> UsageRow:
+    row = UsageRow(*found)
+    return row._replace(stream=bool(row.stream))
+
+
+def _sum(group: tuple[Any, ...], found: Sequence[Any], cost: dict[str, float]) -> UsageSum:
+    requests, errors, hits, input, output, cached, written, reasoning, mean, p50, p95, first = found
+    counts = [int(number) for number in (errors, hits, input, output, cached, written, reasoning)]
+    return UsageSum._make((group, requests, *counts, mean, p50, p95, first, cost))
+
+
+def _encoded(rows: Sequence[UsageRow]) -> str:
+    """The rows as a JSON list of lists."""
+    try:
+        return orjson.dumps(rows, default=tuple).decode()
+    except TypeError:
+        # Half a character, from a header or a broken answer, is no text.
+        return orjson.dumps([[_text(value) for value in row] for row in rows]).decode()
+
+
+def _text(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -9,6 +9,7 @@ from time import time
 from steelyard.actions.context import Context
 from steelyard.actions.secrets import secret_reader
 from steelyard.actions.workspaces import seed_workspaces
+from steelyard.auth.master_keys import KeyRing
 from steelyard.auth.vault import Vault
 from steelyard.blobs.local import LocalBlobs
 from steelyard.blobs.staging import LocalStaging
@@ -33,7 +34,7 @@ class Clock:
 @asynccontextmanager
 async def opened(folder: Path, clock: Callable[[], float] = time) -> AsyncIterator[Context]:
     """A context whose data lie in `folder`, and whose time is the clock's."""
-    numbers, vault = count(1), Vault(b"k" * 32)
+    numbers, vault = count(1), Vault(KeyRing(b"k" * 32))
     store = open_store(folder / "steelyard.db", 1)
     sources = ConfiguredSources(HttpTransport(OutboundPolicy()), SourceRules(), secret_reader(store, vault))
     context = Context(

@@ -25,6 +25,7 @@ from steelyard import __version__
 from steelyard.actions.context import Context
 from steelyard.actions.deliveries import Deliverer
 from steelyard.actions.maintenance import maintain
+from steelyard.actions.rotation import finish_rotation
 from steelyard.actions.secrets import secret_reader
 from steelyard.actions.workspaces import seed_workspaces
 from steelyard.api import (
@@ -54,7 +55,8 @@ from steelyard.api.protocol import SteelyardProtocol
 from steelyard.api.requests import Server, Stopping
 from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
-from steelyard.auth.vault import Vault, load_master_key
+from steelyard.auth.master_keys import LOCAL, KeySources, open_master_keys
+from steelyard.auth.vault import Vault
 from steelyard.blobs.local import LocalBlobs
 from steelyard.blobs.protocol import BlobStore
 from steelyard.blobs.staging import LocalStaging
@@ -77,14 +79,14 @@ _log = logging.getLogger("steelyard")
 
 def open_context(settings: Settings, folder: DataFolder) -> Context:
     """The outside world of the actions, in a data folder that is ours. Raises StartupError."""
-    configured = settings.master_key.get_secret_value() if settings.master_key else None
-    key_file, database = folder.path / "master.key", folder.path / "steelyard.db"
-    if configured is None and database.exists() and not key_file.exists():
+    key_file, database = folder.path / LOCAL, folder.path / "steelyard.db"
+    sources = keys_of(settings, folder)
+    if sources.local and database.exists() and not key_file.exists():
         _log.warning(
             "%s is missing and made anew: secrets that were sealed with the old one cannot be opened", key_file
         )
     store = open_store(database, settings.store.readers, history=settings.history.enabled)
-    vault = Vault(load_master_key(configured, key_file))
+    vault = Vault(open_master_keys(sources))
     transport = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
     return Context(
         store=store,
@@ -113,6 +115,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             asyncio.create_task(maintain(context, settings.history.retention_days * 24 * 3600)),
             asyncio.create_task(deliverer.run()),
         ]
+        if context.vault.keys.unfinished:
+            tasks.append(asyncio.create_task(finish_rotation(context)))
         try:
             yield
         finally:
@@ -186,6 +190,17 @@ def blobs_of(settings: Settings, folder: DataFolder) -> BlobStore:
     }
     known = {key: value for key, value in options.items() if value is not None}
     return open_objects(given.url, known, presigned=given.downloads == "presigned")
+
+
+def keys_of(settings: Settings, folder: DataFolder) -> KeySources:
+    """What the settings say about the master key."""
+    return KeySources(
+        folder=folder.path,
+        key=settings.master_key.get_secret_value() if settings.master_key else None,
+        file=settings.master_key_file,
+        command=settings.master_key_command,
+        previous=[key.get_secret_value() for key in settings.master_key_previous],
+    )
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -9,6 +9,7 @@ import httpx
 from hypothesis import strategies as st
 
 from steelyard.actions.hidden import load_content, seal_secrets, store_contents
+from steelyard.auth.master_keys import KeyRing
 from steelyard.auth.vault import Vault
 from steelyard.errors import SteelyardError
 from steelyard.records.documents import content_digests, visible, whole
@@ -117,7 +118,7 @@ class PureRecord:
     """A record that nothing but functions without a database or a clock change."""
 
     def __init__(self, sort: Sort, body: Document) -> None:
-        self._kind, self._contents, self._vault = sort.kind, _Contents(), Vault(b"k" * 32)
+        self._kind, self._contents, self._vault = sort.kind, _Contents(), Vault(KeyRing(b"k" * 32))
         home = "" if sort.kind is WORKSPACE else "home"
         try:
             _, change = read_new(sort.kind, {**body, "name": "one"}, home, "refuse")

@@ -1,10 +1,13 @@
 """What secrets can beyond what all records can: be read by services, and be sealed under new keys."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steelyard.actions.secrets import access_secret, rotate_keys
+from steelyard.actions.rotation import rotate_keys
+from steelyard.actions.secrets import access_secret
 from steelyard.api import answers
 from steelyard.api.operations import answers_of
 from steelyard.api.parameters import Home
@@ -32,9 +35,20 @@ async def access(request: Request, workspace: Home, name: str) -> Response:
     operation_id="rotate_encryption_keys",
     summary="Seal all secrets under new keys",
     status_code=202,
-    responses=answers_of(202, SecretRotation, (503, 507)),
+    responses=answers_of(202, SecretRotation, (409, 503, 507)),
 )
-async def rotate(request: Request) -> Response:
-    """Every secret of every record gets a new data key, itself sealed by the master key. It is done when answered."""
-    done = await rotate_keys(context_of(request))
+async def rotate(
+    request: Request,
+    master_key: Annotated[
+        bool,
+        Query(
+            description="First take a new master key: one that the server makes, where it keeps the key itself, or the "
+            "one that stands first in `master_key_file`."
+        ),
+    ] = False,
+) -> Response:
+    """Every secret of every record, deleted or past, gets a new data key, itself sealed by the master key. It is done
+    when answered.
+    """
+    done = await rotate_keys(context_of(request), master_key=master_key)
     return answers.json({"rotated_secrets": done.rotated, "success": not done.unreadable}, 202)

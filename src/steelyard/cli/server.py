@@ -135,9 +135,11 @@ def _or_cannot_start(action: Callable[[], T]) -> T:
 def _shown(secret: bool, value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
-    if isinstance(value, tuple):
-        return ", ".join(value) or "none"
-    return "(set)" if secret else str(value)
+    if isinstance(value, tuple) and not value:
+        return "none"
+    if secret:
+        return "(set)"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _text(value: Any) -> str:

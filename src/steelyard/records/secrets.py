@@ -1,13 +1,29 @@
 """Secrets: values that other records name and that only the server uses. What comes in does not come out again."""
 
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from steelyard.records.filters.fields import FilterField, FilterFields
 from steelyard.records.forms import Description, Form, Shown
-from steelyard.records.kinds import Kind, Stamped
+from steelyard.records.kinds import Fields, Kind, Stamped
 from steelyard.records.names import OpenName
+
+SealedIn = Literal["records", "deleted", "revisions"]
+"""Where sealed secrets stand: in records as they are, in deleted ones, and in the history."""
+
+
+class Sealed(NamedTuple):
+    """A state of a record with sealed secrets in it; `key` is its name in that place."""
+
+    place: SealedIn
+    key: str | int
+    record_id: str
+    kind: str
+    workspace: str
+    name: str
+    fields: Fields
+
 
 SecretValue = Annotated[
     str, Field(min_length=1, max_length=65_536, json_schema_extra={"format": "password", "writeOnly": True})

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from steelyard.settings.tree import DELIMITER, PREFIX, Settings
@@ -25,7 +26,11 @@ class Setting:
     @property
     def secret(self) -> bool:
         """Whether its value must never be shown."""
-        return self.key == "master_key"
+        return _is_secret(self.field.annotation)
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
 def all_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Setting]:
@@ -46,6 +51,9 @@ _KINDS = {
     "models.trust_remote_code.ngc_allow_list": "a list of names or regular expressions",
     "files.source_hosts": "a list of host names",
     "files.folders": "a list of name=path",
+    "master_key_file": "the path of a file",
+    "master_key_command": "a command and its arguments",
+    "master_key_previous": "a list of keys in base64, or paths of files",
 }
 
 

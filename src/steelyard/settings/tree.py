@@ -4,6 +4,7 @@
 `steelyard.settings.loading` is the command line's way in.
 """
 
+import shlex
 from base64 import b64decode, b64encode
 from ipaddress import ip_network
 from pathlib import Path
@@ -49,6 +50,11 @@ def _key(value: SecretStr) -> SecretStr:
 def _items(value: object) -> object:
     # A flag or a variable is one text; a TOML file has arrays.
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _argv(value: object) -> object:
+    # A text is taken apart as a shell would, but no shell runs.
+    return shlex.split(value) if isinstance(value, str) else value
 
 
 def _network(value: str) -> str:
@@ -366,6 +372,20 @@ class Settings(BaseSettings):
         None,
         description="The key that seals stored secrets, 32 bytes in base64 (`openssl rand -base64 32`). "
         "Unset: a key file in the data folder, made at the first start.",
+    )
+    master_key_file: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None,
+        description="A file with the master key instead, which only its owner can read. Lines below the first hold "
+        "keys from before, which still open what they sealed.",
+    )
+    master_key_command: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_argv)] = Field(
+        (),
+        description="A command, run without a shell, that wraps the master key of the data folder: it is called with "
+        "`wrap` or `unwrap` added, gets bytes in base64 on its standard input, and answers bytes in base64.",
+    )
+    master_key_previous: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_items)] = Field(
+        (),
+        description="Master keys from before, in base64 or as paths of files, which still open what they sealed.",
     )
     unknown_fields: Literal["refuse", "ignore"] = Field(
         "refuse",

@@ -18,6 +18,7 @@ from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.kinds import Link, Row
 from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
+from steelyard.records.secrets import Sealed, SealedIn
 from steelyard.records.usage import Place, Spent, UsageQuery, UsageRow, UsageSum
 from steelyard.store.signal import Signal
 
@@ -197,6 +198,19 @@ class ReadTransaction(Protocol):
     async def inspection(self, content: str) -> StoredInspection | None:
         """What was read in a content."""
 
+    async def sealed(
+        self, place: SealedIn, kind: str, path: str, *, after: str | int | None, limit: int, other_than: str = ""
+    ) -> list[Sealed]:
+        """Up to `limit` states of records of a kind with a secret at `path`, after the one of the key `after`; only
+        those that another master key sealed than the one of the id `other_than`, if one is given.
+        """
+
+    async def sealed_at(self, place: SealedIn, key: str | int) -> Sealed | None:
+        """The state of a record of that key, as it is now."""
+
+    async def sealing_keys(self, kind: str, path: str) -> set[str]:
+        """The ids of the master keys that sealed what stands at `path` in records of a kind, also of the past."""
+
     async def usage(
         self, query: UsageQuery, *, newest_first: bool, after: Place | None, limit: int
     ) -> list[tuple[Place, UsageRow]]:
@@ -220,6 +234,9 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def put_fields(self, row: Row) -> None:
         """Stores the fields of a record that say the same as before in other words: it leaves no revision."""
+
+    async def put_sealed(self, sealed: Sealed) -> None:
+        """Stores fields with the same secrets, sealed anew: it leaves no revision."""
 
     async def delete(self, row: Row, note: Note) -> None:
         """Removes a record, which can be undeleted."""

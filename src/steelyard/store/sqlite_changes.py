@@ -11,13 +11,14 @@ from steelyard.records.history import DeletedRow, Note
 from steelyard.records.kinds import Link, Row
 from steelyard.store.protocol import EVERY, KeptAnswer, Key
 from steelyard.store.sqlite_files import FileChanges
+from steelyard.store.sqlite_secrets import SecretChanges
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_usage import UsageChanges
 from steelyard.store.sqlite_webhooks import WebhookChanges
 from steelyard.store.statements import Statement
 
 
-class SqliteWriteTransaction(FileChanges, UsageChanges, WebhookChanges, SqliteReadTransaction):
+class SqliteWriteTransaction(FileChanges, SecretChanges, UsageChanges, WebhookChanges, SqliteReadTransaction):
     """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
 
     With `savepoint` one is set before the action's first change, so that its changes can be taken back without those of

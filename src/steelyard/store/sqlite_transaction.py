@@ -13,6 +13,7 @@ from steelyard.store.filters import compile_filter
 from steelyard.store.protocol import KeptAnswer, Query
 from steelyard.store.sqlite_files import FileReads
 from steelyard.store.sqlite_lineage import LineageReads
+from steelyard.store.sqlite_secrets import SecretReads
 from steelyard.store.sqlite_usage import UsageReads
 from steelyard.store.sqlite_webhooks import WebhookReads
 from steelyard.store.statements import Statement
@@ -23,7 +24,7 @@ _COLUMNS = (
 )
 
 
-class SqliteReadTransaction(FileReads, LineageReads, UsageReads, WebhookReads):
+class SqliteReadTransaction(FileReads, LineageReads, SecretReads, UsageReads, WebhookReads):
     """Reads on a connection; what it sees is consistent if the connection is within BEGIN and COMMIT."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, Statement]) -> None:

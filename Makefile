@@ -50,6 +50,7 @@ bench: $(VENV)/.dev ## Measure ours beside the peer and the limits (BENCH="--qui
 	$(VENV)/bin/python -m bench.registry $(BENCH)
 	$(VENV)/bin/python -m bench.history $(filter --quick,$(BENCH))
 	$(VENV)/bin/python -m bench.files $(filter --quick,$(BENCH))
+	$(VENV)/bin/python -m bench.gateway $(filter --quick --skip-peer,$(BENCH))
 
 docs: $(VENV)/.dev ## Write again the pages that are made from the code
 	$(VENV)/bin/steelyard settings docs > docs/settings.md

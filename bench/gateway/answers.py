@@ -9,6 +9,7 @@ _TEXT = (
     "keeping. Weights, prompts and providers change; the callers keep one name. What is written to the record is in "
     "force for the next request."
 )
+_WORDS = tuple(f" registry-{number}" for number in range(8))
 _CREATED = 1_790_000_000
 # How a whole answer begins; its length and body follow.
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: req-bench\r\nContent-Length: "
@@ -21,14 +22,15 @@ NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 @dataclass(frozen=True)
 class Grammar:
-    """One dialect: the whole answer, and a stream's first event, the events between, and its end.
+    """One dialect: the whole answer, and a stream's first event, the events between (to be taken in turn), and its end.
 
-    Each is framed already: the whole answer with its head, the others as one HTTP chunk.
+    Each is framed already: the whole answer with its head, the others as one HTTP chunk. Events differ from the ones
+    before: LiteLLM ends a stream that says the same over and over.
     """
 
     whole: bytes
     first: bytes
-    between: bytes
+    between: tuple[bytes, ...]
     end: bytes
     end_with_usage: bytes
 
@@ -62,7 +64,7 @@ def chat() -> Grammar:
     return Grammar(
         whole=answer(whole),
         first=chunk(event({"role": "assistant", "content": ""}) + event({"content": "A"})),
-        between=chunk(event({"content": " registry"})),
+        between=tuple(chunk(event({"content": word})) for word in _WORDS),
         end=chunk(last + done) + _LAST,
         end_with_usage=chunk(last + _data({**_chat_chunk([]), "usage": usage}) + done) + _LAST,
     )
@@ -103,7 +105,7 @@ def messages() -> Grammar:
     return Grammar(
         whole=answer({**message, **ended}),
         first=chunk(start + block + _event("ping", {}) + delta("A")),
-        between=chunk(delta(" registry")),
+        between=tuple(chunk(delta(word)) for word in _WORDS),
         end=end,
         end_with_usage=end,
     )

@@ -60,7 +60,7 @@ class _Stream:
 
     def _tell(self) -> None:
         self._left -= 1
-        self._transport.write(self._between)
+        self._transport.write(self._between[self._left % len(self._between)])
         self._wait()
 
 

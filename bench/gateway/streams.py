@@ -21,7 +21,7 @@ import uvloop
 # Streams that are held are opened in steps, so that no backlog of a listening socket decides.
 _STEP = 100
 # The text of every event of the mock's but the first.
-_TEXT = b'" registry"'
+_TEXT = b'" registry-'
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ from steelyard.api import (
     system,
     transfer,
     uploads,
+    usage,
     webhooks,
 )
 from steelyard.api.access_log import AccessLog
@@ -75,6 +76,8 @@ from steelyard.store.data_folder import DataFolder
 from steelyard.store.sqlite import open_store
 
 _log = logging.getLogger("steelyard")
+
+_DAY = 24 * 3600
 
 
 def open_context(settings: Settings, folder: DataFolder) -> Context:
@@ -112,7 +115,9 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await seed_workspaces(context)
         tasks = [
-            asyncio.create_task(maintain(context, settings.history.retention_days * 24 * 3600)),
+            asyncio.create_task(
+                maintain(context, settings.history.retention_days * _DAY, settings.usage.keep_days * _DAY)
+            ),
             asyncio.create_task(deliverer.run()),
         ]
         if context.vault.keys.unfinished:
@@ -159,6 +164,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         transfer,
         feed,
         webhooks,
+        usage,
         system,
     )
     routers = [*map(routes_of, RESOURCES), *(part.router for part in parts)]

@@ -1,5 +1,5 @@
-"""What the server does by itself: what is deleted for longer than its retention time is purged, old answers go, and so
-do bytes that nothing names.
+"""What the server does by itself: what is deleted for longer than its retention time is purged, old answers go, and so do
+old usage and bytes that nothing names.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from steelyard.actions.files.sweep import sweep_files
 from steelyard.actions.following import catch_up
 from steelyard.actions.history import purge_deleted
 from steelyard.actions.perform import ANSWER_SECONDS
+from steelyard.actions.usage import forget_usage
 from steelyard.errors import SteelyardError
 from steelyard.store.protocol import WriteTransaction
 
@@ -21,11 +22,12 @@ _CALLER = Caller(name="steelyard", reason="the retention time is over")
 _READER = Caller(name="steelyard", reason="the files have changed")
 
 
-async def maintain(context: Context, retention_seconds: float) -> None:
+async def maintain(context: Context, retention_seconds: float, keep_usage_seconds: float) -> None:
     """Tidies up again and again, until it is cancelled. A round that fails is told and tried again."""
     while True:
         try:
             await tidy(context, retention_seconds)
+            await forget_usage(context, keep_usage_seconds)
             await sweep_files(context)
             await catch_up(context, _READER)
         except SteelyardError as error:

@@ -39,8 +39,10 @@ UpdateMask = Annotated[
 ]
 
 
-def past_time(text: str | None) -> str | None:
-    """A time as records write it. Raises InvalidParameters for what is no RFC 3339 time; without a zone it is UTC."""
+def past_time(text: str | None, name: str = "at") -> str | None:
+    """The time in the parameter `name`, as records write times; without a zone it is UTC. Raises InvalidParameters for
+    what is no RFC 3339 time.
+    """
     if text is None:
         return None
     try:
@@ -49,5 +51,5 @@ def past_time(text: str | None) -> str | None:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         message = "must be a time as 2026-01-31T12:00:00Z (RFC 3339)"
-        raise InvalidParameters.of(("query", "at"), "datetime_parsing", message) from None
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+        raise InvalidParameters.of(("query", name), "datetime_parsing", message) from None
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -34,7 +34,7 @@ def export(
     lines = 0
     with (
         session.client.stream(path, headers={"accept": _NDJSON}, seconds=_SILENCE_SECONDS) as answer,
-        _target(output) as write,
+        target(output) as write,
     ):
         for chunk in answer.iter_bytes(_CHUNK):
             write(chunk)
@@ -85,7 +85,7 @@ def import_(
 
 
 @contextmanager
-def _target(path: str | None) -> Iterator[Callable[[bytes], object]]:
+def target(path: str | None) -> Iterator[Callable[[bytes], object]]:
     """Where an export goes: a file appears under its name when it is whole, and not before."""
     if path is None or path == "-":
         yield lambda chunk: typer.echo(chunk, nl=False)

@@ -350,6 +350,29 @@ class GatewaySettings(_Section):
     )
 
 
+class UsageSettings(_Section):
+    """What is written down of requests for inference."""
+
+    keep_days: Whole = Field(
+        90,
+        ge=1,
+        le=36_500,
+        description="How many days the usage of each request is kept. What was spent is kept for ever, by month.",
+    )
+    flush_milliseconds: Whole = Field(
+        250,
+        ge=10,
+        le=60_000,
+        description="How long usage is gathered before it is written; what was not, is lost if the server is killed.",
+    )
+    waiting_rows: Whole = Field(
+        100_000,
+        ge=1000,
+        le=10_000_000,
+        description="How many requests' usage waits in memory while the database cannot be written; more is lost.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one server; a value that is passed in, never a global."""
 
@@ -409,6 +432,7 @@ class Settings(BaseSettings):
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     gateway: GatewaySettings = GatewaySettings()
+    usage: UsageSettings = UsageSettings()
 
     @classmethod
     def settings_customise_sources(

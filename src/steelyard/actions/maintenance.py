@@ -1,5 +1,5 @@
-"""What the server does by itself: what is deleted for longer than its retention time is purged, old answers go, and so do
-old usage and bytes that nothing names.
+"""What the server does by itself: what is deleted for longer than its retention time is purged; old answers go, old
+usage, and bytes that nothing names.
 """
 
 import asyncio

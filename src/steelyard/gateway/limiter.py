@@ -131,6 +131,8 @@ class Limiter:
         if limits:
             tick = int(self._now() * TICKS)
             units = ceil(cost * UNITS)
+            if units:
+                self.spending.turn()
             found = []
             for rule in limits:
                 if rule.covers(model, key):

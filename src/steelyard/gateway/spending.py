@@ -33,18 +33,21 @@ class Spending:
         self.wall = wall
         self._sums: dict[Scope, _Sums] = {}
         self._day = self._month = 0
-        self._turn()
+        self.turn()
         for item in spent:
             day, month, total = (round(value * UNITS) for value in (item.day, item.month, item.total))
             self._add(item.workspace, item.model, item.key, item.currency, day, month, total)
 
     def add(self, workspace: str, model: str, key: str | None, currency: str, units: int) -> None:
         """Something has been spent now."""
-        self._turn()
+        self.turn()
         self._add(workspace, model, key, currency, units, units, units)
 
     def of(self, rule: LimitRule, key: str | None) -> int:
-        """What has been spent of the budget of a rule in the present period; that of the key, if it is `per_key`."""
+        """What has been spent of the budget of a rule in the present period; by the key alone, if it is `per_key`.
+
+        The period is that of the last `turn`.
+        """
         budget = rule.budget
         if budget is None:
             return 0
@@ -52,7 +55,6 @@ class Spending:
         sums = self._sums.get((rule.workspace, rule.model, by, budget.currency))
         if sums is None:
             return 0
-        self._turn()
         if budget.period == "total":
             return sums.total
         if budget.period == "month":
@@ -69,7 +71,7 @@ class Spending:
         moment = gmtime(now)
         return timegm((moment.tm_year, moment.tm_mon + 1, 1, 0, 0, 0))
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """Begins a new day, if it is one. A clock that is set back does not bring an old one back."""
         day = int(self.wall() // _DAY)
         if day > self._day:

@@ -12,11 +12,11 @@ _START = datetime(1970, 1, 1, tzinfo=UTC)
 class UsageRow(NamedTuple):
     """One request for inference, when it has ended.
 
-    `at` is the time of its end, as records write times. `model` is the one that served it, `route` what was asked for (a
-    virtual model, an alias, a model), `provider` who answered: each as `workspace/name`. `input` counts all tokens of the prompt;
-    `cached_input` and `cache_write` are parts of it, and `reasoning` is one of `output`; None where nobody said. `cost`
-    is None where there is no price. `attempts` counts the requests that went out for it; `cache` is "hit" where the
-    answer was here already. `error` is the code of the error that it ended with.
+    `at` is the time of its end, as records write times. `model` is the one that served it, `route` what was asked for
+    (a virtual model, an alias, a model), `provider` who answered: each as `workspace/name`. `input` counts all tokens
+    of the prompt; `cached_input` and `cache_write` are parts of it, and `reasoning` is one of `output`; None where
+    nobody said. `cost` is None where there is no price. `attempts` counts the requests that went out for it; `cache` is
+    "hit" where the answer was here already. `error` is the code of the error that it ended with.
     """
 
     at: str

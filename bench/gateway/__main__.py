@@ -138,15 +138,16 @@ class Benchmark:
 
     def _latency(self, server: Server, route: Route, side: Side) -> dict[str, float]:
         seconds = _SECONDS.get(side, (2, 2))[0]
-        sample = measure.requests(server, route, self._home, clients=1, seconds=seconds, core=self._client_core)
+        sample, _ = measure.requests(server, route, self._home, clients=1, seconds=seconds, core=self._client_core)
         return {figures.P50_1: sample.p50_ms, figures.P99_1: sample.p99_ms}
 
     def _speed(self, server: Server, route: Route, side: Side) -> dict[str, float]:
         seconds = _SECONDS.get(side, (2, 3))[1]
-        sample = measure.requests(server, route, self._home, clients=64, seconds=seconds, core=self._client_core)
+        sample, used = measure.requests(server, route, self._home, clients=64, seconds=seconds, core=self._client_core)
         # what is under way at the end counts in part where only a few answers come in all that time
         rate = sample.generous_rate if side in _SECONDS else sample.rate
-        return {figures.RATE_64: rate, figures.P50_64: sample.p50_ms, figures.P99_64: sample.p99_ms}
+        found = {figures.RATE_64: rate, figures.P50_64: sample.p50_ms, figures.P99_64: sample.p99_ms}
+        return found if side is Side.DIRECT else {**found, figures.CPU_REQUEST: used}
 
     def _streams(self, server: Server, route: Route, side: Side) -> dict[str, float]:
         found = measure.paced(server, route, self._client_core)

@@ -11,10 +11,10 @@ MIB = 1024 * 1024
 P50_1, P99_1 = "p50 at 1 client, ms", "p99 at 1 client, ms"
 RATE_64, P50_64, P99_64 = "requests/s at 64 clients", "p50 at 64 clients, ms", "p99 at 64 clients, ms"
 FIRST, FIRST_P99 = "64 streams: first byte p50, ms", "64 streams: first byte p99, ms"
-CPU = "CPU per streamed event, µs"
+CPU_REQUEST, CPU = "CPU per request, µs", "CPU per streamed event, µs"
 HELD = "1,000 open streams over idle, MiB"
 ADDED = "added p50 at 1 client, ms"
-_MEASURES = (P50_1, P99_1, ADDED, RATE_64, P50_64, P99_64, FIRST, FIRST_P99, CPU, HELD)
+_MEASURES = (P50_1, P99_1, ADDED, RATE_64, P50_64, P99_64, CPU_REQUEST, FIRST, FIRST_P99, CPU, HELD)
 _SIDES = (Side.DIRECT, Side.NGINX, Side.OURS, Side.PEER, Side.LITELLM)
 
 
@@ -63,7 +63,7 @@ def _by_side(samples: Samples) -> Table:
 def _ratios(samples: Samples) -> Table:
     others = [side for side in _SIDES if side is not Side.OURS]
     rows = [["Steelyard to", *(side.value for side in others)]]
-    for measure in (ADDED, RATE_64, FIRST, CPU, HELD):
+    for measure in (ADDED, RATE_64, CPU_REQUEST, FIRST, CPU, HELD):
         row = [
             _spread(_added_ratio(samples, side) if measure is ADDED else _ratio(samples, measure, side))
             for side in others
@@ -74,13 +74,14 @@ def _ratios(samples: Samples) -> Table:
 
 
 def _by_case(samples: Samples) -> Table:
-    rows = [["case", RATE_64, "cost per request to plain", FIRST, CPU, "to plain"]]
+    rows = [["case", RATE_64, "cost per request to plain", CPU_REQUEST, FIRST, CPU, "to plain"]]
     for case in Case:
-        keys = [Key(measure, Side.OURS, case) for measure in (RATE_64, FIRST, CPU)]
-        rate, first, cpu = (_median(samples.figure(key)) for key in keys)
+        rate, used, first, cpu = (
+            _median(samples.figure(Key(measure, Side.OURS, case))) for measure in (RATE_64, CPU_REQUEST, FIRST, CPU)
+        )
         if rate or cpu:
-            more = samples.of(_divide, keys[2], Key(CPU, Side.OURS))
-            rows.append([case.value, rate, _spread(_case_cost(samples, case)), first, cpu, _spread(more)])
+            more = samples.of(_divide, Key(CPU, Side.OURS, case), Key(CPU, Side.OURS))
+            rows.append([case.value, rate, _spread(_case_cost(samples, case)), used, first, cpu, _spread(more)])
     return rows
 
 

@@ -35,14 +35,19 @@ class Paced:
     seconds: float
 
 
-def requests(server: Server, route: Route, scratch: Path, *, clients: int, seconds: int, core: int) -> Sample:
-    """Whole answers, by wrk. Raises LoadError when they are none."""
+def requests(
+    server: Server, route: Route, scratch: Path, *, clients: int, seconds: int, core: int
+) -> tuple[Sample, float]:
+    """Whole answers, by wrk, and microseconds of CPU for each. Raises LoadError when they are none."""
     listing = scratch / "requests.txt"
     listing.write_text("\n".join([route.path, *route.bodies()]) + "\n")
+    before = server.cpu_seconds()
     sample = run_wrk(server.url, "post", [str(listing)], clients=clients, seconds=seconds, core=core)
+    used = server.cpu_seconds() - before
     if sample.failure_share > 0.001:
         raise LoadError(f"{sample.failures} of {sample.answers} requests failed")
-    return sample
+    # those under way at the end have used some too
+    return sample, used / (sample.answers + clients / 2) * 1e6
 
 
 def paced(server: Server, route: Route, core: int) -> Paced:

@@ -5,7 +5,14 @@ writer, and no translator to each of the others. Nothing is dropped in silence: 
 what means nothing for an answer, and what is refused.
 """
 
-from steelyard.gateway.dialects import answers, chat_request, messages_request, messages_write
+from steelyard.gateway.dialects import (
+    answers,
+    chat_request,
+    messages_request,
+    messages_write,
+    responses_answer,
+    responses_request,
+)
 from steelyard.gateway.dialects.counts import bad
 from steelyard.gateway.dialects.errors import error_body, read_error, stream_error
 from steelyard.gateway.dialects.form import CHAT, MESSAGES, RESPONSES, Json
@@ -24,10 +31,10 @@ __all__ = [
     "uses_stream_usage",
 ]
 
-_READERS = {CHAT: chat_request.read, MESSAGES: messages_request.read}
+_READERS = {CHAT: chat_request.read, MESSAGES: messages_request.read, RESPONSES: responses_request.read}
 _WRITERS = {CHAT: chat_request.write, MESSAGES: messages_write.write}
 _ANSWER_READERS = {CHAT: answers.read_chat, MESSAGES: answers.read_messages}
-_ANSWER_WRITERS = {CHAT: answers.write_chat, MESSAGES: answers.write_messages}
+_ANSWER_WRITERS = {CHAT: answers.write_chat, MESSAGES: answers.write_messages, RESPONSES: responses_answer.write}
 
 
 def translate_request(body: Json, client: str, upstream: str) -> Json:

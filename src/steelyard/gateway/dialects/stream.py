@@ -3,6 +3,7 @@
 from steelyard.gateway.dialects.chat_stream import ChatReader, ChatWriter
 from steelyard.gateway.dialects.form import CHAT, MESSAGES, Json, StreamWriter
 from steelyard.gateway.dialects.messages_stream import MessagesReader, MessagesWriter
+from steelyard.gateway.dialects.responses_answer import ResponsesWriter
 from steelyard.gateway.meter import Usage
 from steelyard.gateway.sse import parse
 
@@ -65,7 +66,6 @@ class StreamTranslation:
 
 
 def _writer(client: str, model: str, include_usage: bool, request: Json | None) -> StreamWriter:
-    del request
     if client == CHAT:
         return ChatWriter(model, include_usage)
-    return MessagesWriter(model)
+    return MessagesWriter(model) if client == MESSAGES else ResponsesWriter(model, request)

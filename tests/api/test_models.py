@@ -10,7 +10,7 @@ from tests.api.paths import LAYERS, SPEC, faults, made, models, projects
 
 OPTIONAL = {
     *("project", "description", "spec", "finetuning_type", "fileset", "base_model", "api_endpoint"),
-    *("backend_format", "prompt", "ownership"),
+    *("backend_format", "prompt", "ownership", "pricing", "routing"),
 }
 
 

@@ -10,7 +10,7 @@ def test_a_workspace(http: httpx.Client, workspace: str) -> None:
     path = f"{WORKSPACES}/{workspace}"
     read = http.get(path).json()
     stamps = {"created_at", "created_by", "id", "name", "revision", "updated_at", "updated_by"}
-    assert set(read) == stamps | {"description", "file_policy"}
+    assert set(read) == stamps | {"description", "file_policy", "recording"}
     assert (read["name"], read["description"], read["created_by"], read["revision"]) == (workspace, None, None, 1)
     assert read["id"].startswith("workspace-")
     assert http.put(path, json={"description": "d"}).json()["description"] == "d"

@@ -34,7 +34,7 @@ def test_a_model_from_its_making_to_its_end(steelyard: Steelyard) -> None:
 
 
 def test_a_key_goes_in_by_stdin_and_never_comes_out(steelyard: Steelyard) -> None:
-    endpoint = '{"url": "http://127.0.0.1:9/v1", "model_id": "m", "api_key": "s3cret-key"}'
+    endpoint = '{"url": "https://engine.example/v1", "model_id": "m", "api_key": "s3cret-key"}'
     results = [
         steelyard("models", "create", "m", "--api-endpoint", "-", input=endpoint),
         steelyard("models", "get", "m"),
@@ -51,7 +51,7 @@ def test_unset_clears(steelyard: Steelyard) -> None:
     fields = ["--base-model", "b", "--project", "bot", "--backend-format", "OPENAI_CHAT", "--ownership", '{"a": 1}']
     fields += ["--custom-fields", '{"a": 1}', "--model-provider", "p", "--description", "d", "--tags", '{"a": "b"}']
     fields += ["--finetuning-type", "lora", "--prompt", '{"system_prompt": "s"}']
-    fields += ["--api-endpoint", '{"url": "http://127.0.0.1:9/v1", "model_id": "m", "api_key": "k"}']
+    fields += ["--api-endpoint", '{"url": "https://engine.example/v1", "model_id": "m", "api_key": "k"}']
     done(steelyard("models", "create", "m", *fields))
     names = ["base_model", "project", "backend_format", "ownership", "custom_fields", "model_providers"]
     names += ["description", "tags", "finetuning_type", "prompt", "api_endpoint"]

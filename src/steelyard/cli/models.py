@@ -46,6 +46,16 @@ MODELS = Resource(
         ),
         Field("spec", "Its architecture, as JSON, @file or - for stdin.", Kind.JSON),
         Field("prompt", "The prompt that goes with it, as JSON, @file or -.", Kind.JSON),
+        Field(
+            "pricing",
+            'What it costs per million tokens, as JSON, @file or -: {"input": 0.5, "output": 1.5}.',
+            Kind.JSON,
+        ),
+        Field(
+            "routing",
+            "How its requests are sent, as JSON, @file or -: choice, retries, hedge_seconds, cache_seconds.",
+            Kind.JSON,
+        ),
         Field("custom_fields", "Anything of your own, as JSON, @file or -.", Kind.JSON),
         Field("tags", 'Texts by their names, as JSON, @file or -: {"stage": "test"}.', Kind.JSON),
         Field("ownership", "Who owns it, as JSON, @file or -.", Kind.JSON),

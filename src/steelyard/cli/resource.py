@@ -27,7 +27,7 @@ class Kind(Enum):
 class Field:
     """A field that `create` and `update` set; `option` where its name would read badly as an option.
 
-    `clearable` says whether it can be without a value, `fixed` that only `create` sets it.
+    `clearable` says whether it can be without a value, `fixed` that only `create` sets it; `least` is of a number.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Field:
     choices: tuple[str, ...] = ()
     clearable: bool = True
     fixed: bool = False
+    least: int = 1
 
     @property
     def flag(self) -> str:
@@ -50,7 +51,7 @@ class Field:
             option = typer.Option(f"{self.flag}/--no-{self.flag[2:]}", help=self.help)
             return Annotated[bool | None, option], None
         if self.kind is Kind.NUMBER:
-            return Annotated[int | None, typer.Option(self.flag, help=self.help, min=1)], None
+            return Annotated[int | None, typer.Option(self.flag, help=self.help, min=self.least)], None
         kind = {Kind.TEXT: "TEXT", Kind.TEXTS: "TEXT"}.get(self.kind, "JSON")
         option = typer.Option(
             self.flag,
@@ -76,7 +77,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of record. `path` holds `{workspace}` where the record lives in one."""
+    """One kind of record. `path` holds `{workspace}` where the record lives in one.
+
+    `kind` is what manifests, exports and events call it, where that is not the noun.
+    """
 
     noun: str
     plural: str
@@ -87,6 +91,7 @@ class Resource:
     hidden_part: str = ""
     freezes: bool = False
     examples: tuple[str, ...] = ()
+    kind: str = ""
 
     @property
     def clearable(self) -> list[str]:

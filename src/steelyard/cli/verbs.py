@@ -16,7 +16,7 @@ from steelyard.cli.writing import DryRun, IfMatch, Reason, Yes, read_before, tel
 _READ_ONLY = frozenset(
     {
         *("id", "name", "workspace", "created_at", "created_by", "updated_at", "updated_by", "revision"),
-        *("adapters", "frozen"),
+        *("adapters", "frozen", "auth_context", "entity_id", "parent"),
     }
 )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from steelyard.errors import StartupError
 
 KEY_BYTES = 32
+UNFINISHED = ".unfinished"
+"""The suffix of a file that is being written."""
 
 
 def decode_key(text: str, place: str) -> bytes:
@@ -40,7 +42,7 @@ def read_private(file: Path, place: str) -> str:
 
 def write_private(file: Path, text: str) -> None:
     """Writes a file for its owner alone, whole or not at all: it is on the disk when this returns."""
-    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished = file.with_name(f"{file.name}{UNFINISHED}")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

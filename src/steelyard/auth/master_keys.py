@@ -13,11 +13,20 @@ from typing import Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from steelyard.auth.key_command import KeyCommand
-from steelyard.auth.key_files import KEY_BYTES, decode_key, read_keys, read_private, sync_folder, write_private
+from steelyard.auth.key_files import (
+    KEY_BYTES,
+    UNFINISHED,
+    decode_key,
+    read_keys,
+    read_private,
+    sync_folder,
+    write_private,
+)
 from steelyard.errors import Conflict, StartupError
 
 LOCAL, WRAPPED = "master.key", "master.key.wrapped"
 """The files of the data folder that hold a master key as it is, and as a command wrapped it."""
+_ID = "[0-9a-f]" * 8
 
 
 class MasterKey:
@@ -153,7 +162,7 @@ class StoredKeys(KeyRing):
             present = os.urandom(KEY_BYTES)
             write_private(self._file, self._text(present))
         super().__init__(present, previous)
-        for file in sorted(folder.glob(f"{self._file.name}.[0-9a-f]*")):
+        for file in sorted(folder.glob(f"{self._file.name}.{_ID}")):
             if file.suffix.removeprefix(".") == self._present.id:
                 file.unlink()  # the server was killed before a new key took the place of this one
             else:
@@ -202,6 +211,8 @@ def open_master_keys(sources: KeySources) -> KeyRing:
     """The master keys, made where there are none yet. Raises StartupError."""
     if sources.key is not None and sources.file is not None:
         raise StartupError("master_key and master_key_file exclude each other: there is one master key")
+    for file in sources.folder.glob(f"{LOCAL}*{UNFINISHED}"):
+        file.unlink()  # the server was killed while it wrote; it may hold a key that is replaced
     previous = [key for place, text in enumerate(sources.previous, 1) for key in _previous(text, place)]
     command = KeyCommand(sources.command) if sources.command else None
     wrapped = (sources.folder / WRAPPED).exists()
@@ -226,7 +237,7 @@ def open_master_keys(sources: KeySources) -> KeyRing:
 
 def _spare(ring: KeyRing, folder: Path, name: str, command: KeyCommand | None) -> None:
     """Has keys open that the server kept in the data folder, before it got another one."""
-    for file in (folder / name, *sorted(folder.glob(f"{name}.[0-9a-f]*"))):
+    for file in (folder / name, *sorted(folder.glob(f"{name}.{_ID}"))):
         if file.exists():
             ring.spare(file, _read(file, command))
 

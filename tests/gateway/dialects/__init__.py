@@ -1,0 +1,1 @@
+"""Translation between the dialects, held to what each API documents."""

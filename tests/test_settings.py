@@ -1,4 +1,5 @@
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,43 @@ def test_every_setting_can_be_set_by_its_variable_and_is_described() -> None:
     values |= {"files.max_bytes": "1", "files.upload_hours": "1", "files.keep_replaced_days": "0"}
     values |= {"files.pickles": "allow", "files.untrusted_code": "serve", "files.folders": "models=/srv/models"}
     values |= {"files.object_store.downloads": "presigned", "secrets.access": "open"}
-    environ = {item.variable: values.get(item.key, "true") for item in all_settings()}
+    values |= {"telemetry.otlp_endpoint": "http://127.0.0.1:4318", "telemetry.otlp_headers": "authorization=Bearer k"}
+    environ = {item.variable: values.get(item.key) or _fitting(item.kind) for item in all_settings()}
     resolved = resolve_settings({}, config=None, environ=environ)
     assert resolved.origins == {item.key: item.variable for item in all_settings()}
     assert all(item.field.description for item in all_settings())
+
+
+def _fitting(kind: str) -> str:
+    """A value of a kind that is described in words."""
+    least = re.search(r"number (from|above) (\S+) to", kind)
+    return "true" if least is None else least[2] if least[1] == "from" else "1"
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("telemetry.otlp_endpoint", "127.0.0.1:4318"),
+        ("telemetry.otlp_endpoint", "file:///x"),
+        ("telemetry.otlp_headers", "authorization"),
+        ("telemetry.otlp_headers", "a=b\nc=d"),
+        ("gateway.retry_budget", "1.5"),
+        ("gateway.connect_seconds", "0"),
+        ("master_key_command", "kms 'unfinished"),
+        ("files.object_store.secret_access_key", "5"),
+    ],
+)
+def test_a_wrong_value_is_told_and_a_secret_one_is_not_repeated(key: str, text: str) -> None:
+    [setting] = [item for item in all_settings() if item.key == key]
+    if key == "files.object_store.secret_access_key":
+        with pytest.raises(StartupError) as error:
+            load(flags={key: 5_772_156})
+        assert "5772156" not in error.value.message
+    else:
+        with pytest.raises(StartupError) as error:
+            load(environ={setting.variable: text})
+        assert f"{key} must be {setting.kind}" in error.value.message
+        assert (text in error.value.message) is (not setting.secret and "\n" not in text)
 
 
 def test_it_is_frozen() -> None:

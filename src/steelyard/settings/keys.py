@@ -43,6 +43,8 @@ def all_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterato
 
 
 _KINDS = {
+    "data_dir": "the path of a folder",
+    "master_key": "32 bytes in base64",
     "outbound.schemes": "a list of https, http",
     "outbound.allowed_hosts": "a list of host names",
     "outbound.allowed_networks": "a list of networks, as 10.0.0.0/8",
@@ -51,6 +53,8 @@ _KINDS = {
     "models.trust_remote_code.ngc_allow_list": "a list of names or regular expressions",
     "files.source_hosts": "a list of host names",
     "files.folders": "a list of name=path",
+    "telemetry.otlp_endpoint": "an http or https URL",
+    "telemetry.otlp_headers": "a list of name=value",
     "master_key_file": "the path of a file",
     "master_key_command": "a command and its arguments",
     "master_key_previous": "a list of keys in base64, or paths of files",
@@ -58,13 +62,12 @@ _KINDS = {
 
 
 def _kind(key: str, field: FieldInfo) -> str:
-    if key == "master_key":
-        return "32 bytes in base64"
-    if key == "data_dir":
-        return "the path of a folder"
     if key in _KINDS:
         return _KINDS[key]
     bounds = {type(item).__name__: item for item in field.metadata}
+    if field.annotation is float:
+        least = f"from {bounds['Ge'].ge}" if "Ge" in bounds else f"above {bounds['Gt'].gt}"
+        return f"a number {least} to {bounds['Le'].le}"
     if "Ge" in bounds:
         return f"a whole number from {bounds['Ge'].ge} to {bounds['Le'].le}"
     if field.annotation is bool:

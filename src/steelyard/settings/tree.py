@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -55,6 +56,21 @@ def _items(value: object) -> object:
 def _argv(value: object) -> object:
     # A text is taken apart as a shell would, but no shell runs.
     return shlex.split(value) if isinstance(value, str) else value
+
+
+def _collector(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
+        raise ValueError("not an http or https URL")
+    return value
+
+
+def _pairs(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    pairs = [item.partition("=") for item in text.split(",")]
+    if not (text.isascii() and text.isprintable() and all(name.strip() and after.strip() for name, _, after in pairs)):
+        raise ValueError("not pairs of name and value")
+    return value
 
 
 def _network(value: str) -> str:
@@ -373,6 +389,32 @@ class UsageSettings(_Section):
     )
 
 
+class TelemetrySettings(_Section):
+    """What the gateway tells of its requests: metrics, and traces where somebody wants them."""
+
+    max_label_values: Whole = Field(
+        1000,
+        ge=10,
+        le=100_000,
+        description="How many workspaces, models and providers metrics tell apart; all further ones are `other`.",
+    )
+    otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = Field(
+        None,
+        description="Where traces of requests for inference are sent by OTLP over HTTP, as `http://127.0.0.1:4318`; "
+        "needs the extra `steelyard[otel]`. Unset: there are none.",
+    )
+    otlp_headers: Annotated[SecretStr, AfterValidator(_pairs)] | None = Field(
+        None, description="Headers for it, as `authorization=Bearer abc, x-team=search`."
+    )
+    sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="The share of requests that are traced, where the caller's `traceparent` does not decide.",
+    )
+    service_name: str = Field("steelyard", min_length=1, max_length=255, description="The name that traces come under.")
+
+
 class Settings(BaseSettings):
     """All settings of one server; a value that is passed in, never a global."""
 
@@ -432,6 +474,7 @@ class Settings(BaseSettings):
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     gateway: GatewaySettings = GatewaySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     usage: UsageSettings = UsageSettings()
 
     @classmethod

@@ -62,6 +62,11 @@ from steelyard.blobs.local import LocalBlobs
 from steelyard.blobs.protocol import BlobStore
 from steelyard.blobs.staging import LocalStaging
 from steelyard.errors import StartupError, SteelyardError
+from steelyard.gateway import catalog
+from steelyard.gateway.metrics import GatewayMetrics
+from steelyard.gateway.opening import open_gateway
+from steelyard.gateway.routes import Holder, HotGateway, router_of
+from steelyard.gateway.telemetry import NoTelemetry
 from steelyard.outbound.policy import OutboundPolicy
 from steelyard.outbound.transport import HttpTransport
 from steelyard.records.deliveries import DeliveryRules
@@ -110,10 +115,16 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     transport = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
     deliverer = Deliverer(context, transport, deliveries_of(settings))
     access_log = AccessLog() if settings.log.access else None
+    metrics, gate = Metrics(), Holder()
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await seed_workspaces(context)
+        counts = GatewayMetrics(settings.telemetry.max_label_values)
+        metrics.register(counts)
+        log = access_log.append if access_log is not None else AccessLog().append
+        gateway = await open_gateway(settings, context, counts, NoTelemetry(), log)
+        gate.put(gateway.entry)
         tasks = [
             asyncio.create_task(
                 maintain(context, settings.history.retention_days * _DAY, settings.usage.keep_days * _DAY)
@@ -128,6 +139,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await gateway.close()
             await context.pulls.close()
             await context.sources.close()
             await context.store.close()
@@ -167,12 +179,12 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         usage,
         system,
     )
-    routers = [*map(routes_of, RESOURCES), *(part.router for part in parts)]
+    routers = [*map(routes_of, RESOURCES), *(part.router for part in parts), catalog.router, router_of(gate)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
-    server = Server(context, settings.limits, Metrics(), stopping)
-    return Edge(HotRoutes(api), server, access_log)
+    server = Server(context, settings.limits, metrics, stopping)
+    return Edge(HotGateway(HotRoutes(api), gate), server, access_log)
 
 
 def _once(api: FastAPI) -> dict[str, object]:

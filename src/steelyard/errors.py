@@ -10,6 +10,7 @@
     │   └── ChecksumMismatch           checksum_mismatch     460   a piece of a resumable upload; send it again
     ├── BadFilter                      bad_filter            400   a filter that cannot be understood
     ├── BadCursor                      bad_cursor            400   a cursor that we did not make, or for another list
+    ├── BadCall                        bad_call              400   a request for inference that names no model
     ├── BadReference                   bad_reference         400   a reference to something that must exist and does not
     ├── Forbidden                      forbidden             403   policy says no
     │   ├── FileRefused                file_refused          403   a file that may not come in, or leave, by policy
@@ -138,6 +139,11 @@ class BadFilter(SteelyardError):
 
 class BadCursor(SteelyardError):
     code = "bad_cursor"
+    status = 400
+
+
+class BadCall(SteelyardError):
+    code = "bad_call"
     status = 400
 
 

@@ -13,12 +13,13 @@ import pytest
 from tests.house.sources import SOURCE, Import, Module, modules
 
 _FOUNDATION = {"errors", "version"}
-_FACE = {"errors", "version", "settings", "records", "actions", "auth", "outbound", "store.protocol"}
+_FACE = {"errors", "version", "scope", "settings", "records", "actions", "auth", "outbound", "store.protocol"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
     "errors": set(),
+    "scope": set(),
     "settings": {"errors"},
     "records": {"errors"},
     "store": _FOUNDATION | {"records"},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.actions.context import Context
-from steelyard.actions.records import find_named, past_row
+from steelyard.actions.records import find_named, missing, past_row
 from steelyard.actions.references import ancestors
 from steelyard.actions.secrets import open_value
 from steelyard.auth.vault import Sealer
@@ -50,15 +50,10 @@ class Reading:
             raise NotFound(f"{text[:200]!r} is not the name of a model: {REFERENCE_RULE}")
         workspace, name = reference.workspace, reference.name
         virtual = None if between else await self._tx.find(VIRTUAL_MODEL.name, workspace, name)
+        fallbacks: tuple[Served, ...] = ()
         if virtual is not None:
-            fields = virtual.fields
-            sticky, candidates, fallbacks = (
-                fields["sticky"],
-                await self._candidates(virtual),
-                await self._falls(virtual),
-            )
+            candidates, fallbacks = await self._candidates(virtual), await self._falls(virtual)
         else:
-            sticky, fallbacks = None, ()
             candidates = (await self._model(reference, adapter=adapter if between else None),)
         home_row = await self._tx.find("workspace", "", workspace)
         return Serving(
@@ -66,22 +61,21 @@ class Reading:
             workspace,
             candidates,
             fallbacks,
-            sticky,
+            virtual.fields["sticky"] if virtual else None,
             await self._limits(workspace),
             home_row.fields.get("recording") if home_row else None,
             virtual=virtual is not None,
         )
 
-    async def provider(self, workspace: str, name: str) -> ServedBy:
-        """A provider by itself. Raises NotFound."""
+    async def provider(self, workspace: str, name: str) -> tuple[ServedBy, tuple[Row, ...]]:
+        """A provider by itself, and the limits of its workspace. Raises NotFound."""
         row = await self._tx.find(MODEL_PROVIDER.name, workspace, name)
         if row is None:
-            raise NotFound(f"Model provider {name!r} not found in the workspace {workspace!r}")
-        return await self._served_by(row, "")
+            raise missing(MODEL_PROVIDER, workspace, name)
+        return await self._served_by(row, ""), await self._limits(workspace)
 
-    async def _limits(self, workspace: str) -> tuple[tuple[str, int, str, dict[str, Any]], ...]:
-        rows = await self._tx.select(Query(LIMIT.name, workspace, "created_at", descending=False, limit=_MANY))
-        return tuple((row.id, row.revision, row.name, row.fields) for row in rows if row.fields["enabled"])
+    async def _limits(self, workspace: str) -> tuple[Row, ...]:
+        return tuple(await self._tx.select(Query(LIMIT.name, workspace, "created_at", descending=False, limit=_MANY)))
 
     async def _candidates(self, virtual: Row) -> tuple[Served, ...]:
         entries: list[Mapping[str, Any]] = virtual.fields["models"]
@@ -278,10 +272,10 @@ async def read_serving(context: Context, home: str, text: str) -> tuple[Serving,
     return await context.store.read(action)
 
 
-async def read_provider(context: Context, workspace: str, name: str) -> ServedBy:
-    """A provider, as a place to send requests to. Raises NotFound."""
+async def read_provider(context: Context, workspace: str, name: str) -> tuple[ServedBy, tuple[Row, ...]]:
+    """A provider, as a place to send requests to, and the limits of its workspace. Raises NotFound."""
 
-    async def action(tx: ReadTransaction) -> ServedBy:
+    async def action(tx: ReadTransaction) -> tuple[ServedBy, tuple[Row, ...]]:
         return await Reading(context, tx).provider(workspace, name)
 
     return await context.store.read(action)
@@ -307,3 +301,34 @@ async def list_served(context: Context, workspace: str | None) -> list[tuple[str
         return sorted(found.items())
 
     return await context.store.scan(action)
+
+
+async def is_served(context: Context, home: str, name: str) -> tuple[str, str] | None:
+    """The whole name of what can be asked for by `name`, and when it was made; None if nobody serves it."""
+
+    async def action(tx: ReadTransaction) -> tuple[str, str] | None:
+        try:
+            serving = await Reading(context, tx).serving(home, name)
+        except (NotFound, Conflict):
+            return None
+        if not any(one.by for one in (*serving.candidates, *serving.fallbacks)):
+            return None
+        base = parse_reference(name.partition(ADAPTERS)[0], home)
+        row = await tx.find(VIRTUAL_MODEL.name, *_parts(base)) if base else None
+        if row is None and base is not None:
+            row, _ = await find_named(tx, MODEL, base.workspace, base.name)
+        return (serving.name, row.created_at) if row is not None else None
+
+    return await context.store.read(action)
+
+
+async def provider_readiness(context: Context, workspace: str, name: str) -> tuple[str, str]:
+    """The URL and the status of a provider. Raises NotFound."""
+
+    async def action(tx: ReadTransaction) -> tuple[str, str]:
+        row = await tx.find(MODEL_PROVIDER.name, workspace, name)
+        if row is None:
+            raise missing(MODEL_PROVIDER, workspace, name)
+        return row.fields["host_url"], row.fields["status"]
+
+    return await context.store.read(action)

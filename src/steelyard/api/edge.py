@@ -11,10 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.api.access_log import AccessLog
 from steelyard.api.errors import unexpected_response
-from steelyard.api.requests import HEADERS, SERVER, Server
+from steelyard.api.requests import Server
+from steelyard.scope import HEADERS, REQUEST_ID, ROUTE, SERVER
 
-ROUTE = "steelyard.route"
-REQUEST_ID = "steelyard.request_id"
 _CLIENT_GONE = 499
 """What the log says of a request that broke off before it was all here."""
 

@@ -8,12 +8,12 @@ other.
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from steelyard.api.edge import ROUTE
 from steelyard.api.errors import error_response
 from steelyard.api.resource import change_record, read_record
 from steelyard.api.resources import MODELS
 from steelyard.api.writes import PLAIN
 from steelyard.errors import SteelyardError
+from steelyard.scope import ROUTE
 
 _VERBOSE = {b"": False, b"verbose=false": False, b"verbose=true": True}
 _METHODS = frozenset({"GET", "PATCH"})

@@ -9,6 +9,7 @@ from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from steelyard.api.sendfile import ZERO_COPY, send_file_part
+from steelyard.scope import LEAVING, Leaving
 
 # What no header may hold, beside the ends of lines, which are counted.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -80,7 +81,15 @@ class SteelyardProtocol(HttpToolsProtocol):
 
         if self.scheme == "http":
             cycle.scope["extensions"] = _EXTENSIONS
+        self._leaving = cycle.scope[LEAVING] = Leaving()  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, in_one_piece)
+
+    _leaving: Leaving | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._leaving is not None:
+            self._leaving.lost()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what cannot be parsed, and ends the connection, whose state nobody knows any more."""

@@ -11,6 +11,7 @@ from steelyard.errors import InvalidParameters, TooLarge, UnsupportedMediaType
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
 from steelyard.records.patch import Said
 from steelyard.records.strict_json import decode
+from steelyard.scope import HEADERS, REQUEST_ID, SERVER
 from steelyard.settings import LimitSettings
 
 # Media types that say more than "JSON": what a change in them means.
@@ -21,13 +22,6 @@ _DIALECTS: Mapping[bytes, Literal["merge", "json_patch"]] = {
 _JSON = b"application/json"
 _UNCOMPRESSED = frozenset({None, b"identity"})
 _REASON_LENGTH = 1000
-
-HEADERS = "steelyard.headers"
-"""Where the outermost layer leaves the headers of a request, by name."""
-
-
-SERVER = "steelyard.server"
-"""Where the outermost layer leaves what is the same for all requests."""
 
 
 class Server(NamedTuple):
@@ -80,7 +74,7 @@ def caller_of(request: Request) -> Caller:
     if reason is not None and len(reason) > _REASON_LENGTH:
         message = f"must have at most {_REASON_LENGTH} characters"
         raise InvalidParameters.of(("header", "X-Steelyard-Reason"), "string_too_long", message)
-    return Caller(None, request.scope.get("steelyard.request_id", ""), reason or None)
+    return Caller(None, request.scope.get(REQUEST_ID, ""), reason or None)
 
 
 def conditions_of(request: Request) -> Conditions:

@@ -32,6 +32,7 @@ class Answer:
     __slots__ = (
         "_connection",
         "_deadline",
+        "_discard",
         "_framed",
         "_held",
         "_informational",
@@ -48,6 +49,7 @@ class Answer:
         "headers",
         "keep_alive",
         "parser",
+        "reused",
         "status",
     )
 
@@ -61,6 +63,8 @@ class Answer:
         """Whether anything of the answer has come."""
         self.done = False
         self.failure: Failure | None = None
+        self.reused = connection.used > 0
+        """Whether the connection has carried other requests before."""
         self.keep_alive = False
         self.head_bytes = 0
         self._pieces: list[bytes] = []
@@ -68,7 +72,7 @@ class Answer:
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = self._patience = 0.0
-        self._framed = self._informational = self._held = False
+        self._framed = self._informational = self._held = self._discard = False
 
     # What the caller asks for.
 
@@ -121,9 +125,19 @@ class Answer:
             self._timer.cancel()
             self._timer = self._loop.call_at(self._deadline, self._look)
 
+    def drain(self, seconds: float = 1.0) -> None:
+        """Nobody reads the rest; if the answer ends soon, its connection can be used again."""
+        if not self.done and self.failure is None:
+            self._discard = True
+            self._pieces.clear()
+            if self._held:
+                self._held = False
+                self._connection.resume()
+            self.expect(seconds)
+
     def abort(self, reason: Failure = "cancelled") -> None:
         """Ends the exchange, and the connection if the answer is not all here."""
-        if not self.done and self.failure is None:
+        if not self.done and not self._discard:
             self.fail(reason)
 
     # What the connection tells.
@@ -147,7 +161,8 @@ class Answer:
     def heard(self) -> None:
         """Something has come."""
         self.begun = True
-        self._deadline = self._loop.time() + self._patience
+        if not self._discard:
+            self._deadline = self._loop.time() + self._patience
 
     # What the parser finds.
 
@@ -178,7 +193,7 @@ class Answer:
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
-        if self.done:
+        if self.done or self._discard:
             return
         self._pieces.append(data)
         self._size += len(data)
@@ -228,7 +243,7 @@ class Answer:
 
 
 class Connection(asyncio.Protocol):
-    """A connection that carries one exchange at a time. It tells `released` when it can carry the next, or has ended."""
+    """A connection that carries one exchange at a time; it tells `released` when it is free or closed."""
 
     def __init__(self, released: Callable[["Connection", bool], None], loop: asyncio.AbstractEventLoop) -> None:
         self._released = released
@@ -244,7 +259,7 @@ class Connection(asyncio.Protocol):
         """Sends a request, and gives what its answer will be."""
         transport = self._transport
         assert transport is not None  # noqa: S101 - the pool hands out connected ones only
-        answer = self._answer = Answer(self, self._loop)
+        answer = self._answer = Answer(self, self._loop)  # which asks whether we have been used
         self.used += 1
         if len(body) < _LOW:
             transport.write(head + body)

@@ -13,7 +13,7 @@ class Recorder:
 
     def __init__(self, redact: frozenset[str], max_bytes: int) -> None:
         self._redact = redact
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
 
     def line(self, request_id: str, workspace: str, model: str, request_body: bytes, answer: bytes) -> dict[str, Any]:
         """The line of one request, for `AccessLog.append`. `answer` is what the client was sent, a stream as it was."""

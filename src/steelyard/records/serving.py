@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.records.kinds import Fields
+from steelyard.records.kinds import Fields, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Served:
 class Serving:
     """What a name stands for: models to choose from by weight, and those to fall back to, in order.
 
-    `name` is `workspace/name` as it was asked for; `limits` are the records of limits of its workspace, as id, revision
-    and fields; `recording` is what the workspace says about it.
+    `name` is `workspace/name` as it was asked for; `limits` are the records of limits of its workspace, `recording` is
+    what the workspace says of it.
     """
 
     name: str
@@ -62,6 +62,6 @@ class Serving:
     candidates: tuple[Served, ...]
     fallbacks: tuple[Served, ...] = ()
     sticky: Fields | None = None
-    limits: tuple[tuple[str, int, str, Fields], ...] = ()
+    limits: tuple[Row, ...] = ()
     recording: Fields | None = None
     virtual: bool = False

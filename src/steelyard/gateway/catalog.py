@@ -1,0 +1,110 @@
+"""Which names can be asked for, as OpenAI's and Anthropic's clients list models; and whether a provider is ready."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steelyard.actions.context import Context
+from steelyard.actions.serving import is_served, list_served, provider_readiness
+from steelyard.errors import NotFound
+from steelyard.gateway.routes import PREFIX
+from steelyard.scope import SERVER
+
+router = APIRouter(default_response_class=Response, tags=["inference"])
+_LIST: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The models.", "content": {"application/json": {"schema": {"type": "object"}}}}
+}
+_ONE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The model.", "content": {"application/json": {"schema": {"type": "object"}}}},
+    404: {"description": "Nobody serves it.", "content": {"application/json": {"schema": {"type": "object"}}}},
+}
+
+
+@router.get(
+    "/v1/models", operation_id="list_served_models", summary="List the models that can be asked", responses=_LIST
+)
+async def list_all(request: Request) -> Response:
+    """The virtual models and models of all workspaces that somebody serves. OpenAI's fields and Anthropic's, in one."""
+    return _listed(await list_served(_context(request), None))
+
+
+@router.get(
+    "/v1/models/{name:path}", operation_id="get_served_model", summary="Get a model that can be asked", responses=_ONE
+)
+async def get_any(request: Request, name: str) -> Response:
+    """The same for one."""
+    return await _one(request, "default", name)
+
+
+@router.get(
+    f"{PREFIX}/{{workspace}}/openai/-/v1/models",
+    operation_id="list_workspace_served_models",
+    summary="List the models of a workspace that can be asked",
+    responses=_LIST,
+)
+async def list_workspace(request: Request, workspace: str) -> Response:
+    """As `/v1/models`, of one workspace."""
+    return _listed(await list_served(_context(request), workspace))
+
+
+@router.get(
+    f"{PREFIX}/{{workspace}}/openai/-/v1/models/{{name:path}}",
+    operation_id="get_workspace_served_model",
+    summary="Get a model of a workspace that can be asked",
+    responses=_ONE,
+)
+async def get_one(request: Request, workspace: str, name: str) -> Response:
+    """By its name, or as `workspace/name`."""
+    return await _one(request, workspace, name)
+
+
+@router.get(
+    f"{PREFIX}/{{workspace}}/provider/{{name}}/ready",
+    operation_id="get_provider_readiness",
+    summary="Ask whether a provider is ready",
+    responses=_ONE,
+)
+async def ready(request: Request, workspace: str, name: str) -> Response:
+    """200 if its status is READY, else 404."""
+    url, status = await provider_readiness(_context(request), workspace, name)
+    if status != "READY":
+        raise NotFound(f"the provider {name!r} is not ready: its status is {status}")
+    return _json({"ready": True, "provider": f"{workspace}/{name}", "host_url": url})
+
+
+async def _one(request: Request, home: str, name: str) -> Response:
+    found = await is_served(_context(request), home, name)
+    if found is None:
+        raise NotFound(f"there is no model {name[:200]!r} that can be asked")
+    return _json(_entry(*found))
+
+
+def _listed(found: list[tuple[str, str]]) -> Response:
+    entries = [_entry(name, at) for name, at in found]
+    ends = {"first_id": entries[0]["id"], "last_id": entries[-1]["id"]} if entries else {}
+    return _json({"object": "list", "data": entries, "has_more": False, "first_id": None, "last_id": None} | ends)
+
+
+def _entry(name: str, created_at: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(datetime.fromisoformat(created_at).timestamp()),
+        "owned_by": name.partition("/")[0],
+        "type": "model",
+        "display_name": name,
+        "created_at": created_at,
+    }
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(value), media_type="application/json")
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.scope[SERVER].context
+    return context

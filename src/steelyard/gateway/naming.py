@@ -1,0 +1,72 @@
+"""Puts the name by which a client knows a model into an answer, where the upstream has put its own; all else stays.
+
+The name is found in the text, and what came of the change is read once more: it must say what the answer said before,
+but for the name. So a text that a model has written cannot be mistaken for it.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_HOLDERS = (None, "message", "response")
+"""Where answers and events name the model: at the top, in the message that begins, in the response."""
+
+
+def rename_event(block: bytes, name: str) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    """An event with the model called `name`; and how it begins, before and after, up to the name, if it has one.
+
+    An event that begins in the same way can be renamed by its beginning alone.
+    """
+    for line in block.splitlines():
+        if line.startswith(b"data:"):
+            found = _renamed(block, line[5:], name)
+            if found is not None:
+                begins, renamed = found
+                return renamed + block[len(begins) :], (begins, renamed)
+    return block, None
+
+
+def rename_answer(body: bytes, parsed: dict[str, Any], name: str) -> bytes:
+    """A whole answer with the model called `name`; `parsed` is what it says, and is not changed."""
+    holder = _holder(parsed)
+    if holder is None or holder["model"] == name:
+        return body
+    # The beginning of most answers: the first name in them, before anything is nested.
+    first = _MODEL.search(body)
+    if first and body.count(b"{", 0, first.start()) == 1 and b"[" not in body[: first.start()]:
+        return b"%b%b%b" % (body[: first.start(1)], orjson.dumps(name), body[first.end(1) :])
+    found = _renamed(body, body, name)
+    return found[1] + body[len(found[0]) :] if found else orjson.dumps({**parsed, "model": name})
+
+
+def _renamed(whole: bytes, data: bytes, name: str) -> tuple[bytes, bytes] | None:
+    """How `whole`, which holds the JSON `data`, begins up to the model's name, before and after it is changed."""
+    said = _read(data)
+    holder = _holder(said) if isinstance(said, dict) else None
+    if holder is None:
+        return None
+    holder["model"] = name
+    start = whole.find(data)
+    for match in _MODEL.finditer(data):
+        begins = data[: match.start(1)] + orjson.dumps(name)
+        if _read(begins + data[match.end(1) :]) == said:
+            before = whole[:start]
+            return before + data[: match.end(1)], before + begins
+    return None
+
+
+def _holder(said: dict[str, Any]) -> dict[str, Any] | None:
+    for key in _HOLDERS:
+        holder = said if key is None else said.get(key)
+        if isinstance(holder, dict) and isinstance(holder.get("model"), str):
+            return holder
+    return None
+
+
+def _read(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None

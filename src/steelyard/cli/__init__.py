@@ -18,6 +18,7 @@ from steelyard.cli.kinds import RESOURCES
 from steelyard.cli.memory import memory
 from steelyard.cli.pull import pull
 from steelyard.cli.push import push
+from steelyard.cli.secrets import build_secrets
 from steelyard.cli.server import serve, settings_app
 from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember, with_session
 from steelyard.cli.transfer import export, import_
@@ -58,6 +59,7 @@ def build() -> typer.Typer:
     for resource in RESOURCES:
         app.add_typer(commands(resource, _EPILOG))
     app.add_typer(build_files(_EPILOG))
+    app.add_typer(build_secrets(_EPILOG))
     for name, function in _WHOLE.items():
         app.command(name)(with_session(function))
     app.add_typer(settings_app)

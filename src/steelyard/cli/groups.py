@@ -11,9 +11,9 @@ from steelyard.cli.session import remember, with_session
 from steelyard.cli.verbs import Verbs
 
 
-def commands(resource: Resource, epilog: str) -> typer.Typer:
-    """The group of commands for one resource."""
-    verbs, history = Verbs(resource), History(resource)
+def commands(resource: Resource, epilog: str, verbs: Verbs | None = None) -> typer.Typer:
+    """The group of commands for one resource, with verbs of its own where it has any."""
+    verbs, history = verbs or Verbs(resource), History(resource)
     noun, fields = resource.noun, resource.parameters()
     new_fields = resource.parameters(create=True)
     app = typer.Typer(name=resource.plural, help=resource.about, no_args_is_help=True, epilog=epilog)

@@ -75,7 +75,9 @@ class Output:
         """Which fields a write changed, from what to what."""
         keys = [key for key in {**before, **after} if key not in _MOVING]
         changed = [key for key in keys if before.get(key) != after.get(key)]
-        self.line(f"{title} {done}" if changed else f"{title}: nothing changed")
+        # What is never shown can have changed too: then the revision says so.
+        moved = changed or before.get("revision") != after.get("revision")
+        self.line(f"{title} {done}" if moved else f"{title}: nothing changed")
         for key in changed:
             self.line(f"  {key}: {_short(before.get(key))} -> {_short(after.get(key))}")
 

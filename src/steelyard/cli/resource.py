@@ -21,6 +21,7 @@ class Kind(Enum):
     NUMBER = "number"
     JSON = "json"
     JSON_OR_TEXT = "json or text"
+    HIDDEN = "hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Field:
             self.kind is Kind.JSON_OR_TEXT and (value == "-" or value.startswith(("{", "@", '"')))
         ):
             return reader.json(self.flag, value)
-        return value
+        return reader.secret(self.flag, value) if self.kind is Kind.HIDDEN else value
 
     def _complete(self, incomplete: str) -> list[str]:
         return [choice for choice in self.choices if choice.startswith(incomplete)]

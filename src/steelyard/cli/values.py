@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import typer
+
 from steelyard.cli.errors import UsageError
 
 _START = re.compile(r"\S")
@@ -38,6 +40,18 @@ class Reader:
         """What a file holds, or the standard input for `-`. Raises `UsageError`."""
         return self._stdin(option) if path == "-" else self._file(option, path)
 
+    def secret(self, option: str, path: str) -> str:
+        """A secret: what a file holds, or the standard input for `-`, without the newline that ends it. Without a path
+        it is asked for, and not shown. Raises `UsageError`, which never repeats it.
+        """
+        if not path and is_person():
+            text = str(typer.prompt("Value", hide_input=True, confirmation_prompt=True, err=True))
+        else:
+            text = self.text(option, path or "-").removesuffix("\n").removesuffix("\r")
+        if not text:
+            raise UsageError(f"{option}: the value is empty")
+        return text
+
     def _stdin(self, option: str) -> str:
         if self._stdin_taken_by:
             raise UsageError(f"{option} and {self._stdin_taken_by} cannot both read the standard input")
@@ -55,6 +69,11 @@ class Reader:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"{option}: cannot read {path}: {reason}") from None
+
+
+def is_person() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 def json_values(text: str, what: str) -> Iterator[tuple[int, Any]]:

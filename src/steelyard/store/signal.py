@@ -16,8 +16,10 @@ class Bell:
 
     async def wait(self, seconds: float) -> None:
         """Returns when it has rung, or after so many seconds."""
+        # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as the bell rings.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
 
 
 class Signal:

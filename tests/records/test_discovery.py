@@ -9,10 +9,10 @@ from steelyard.records.discovery import (
     MOST_MODELS,
     Listed,
     backend_format,
+    bases_of,
     entity_name,
     entries,
     list_url,
-    model_of,
     pause,
     read_list,
     read_served,
@@ -109,17 +109,17 @@ def test_an_adapter_that_is_known_is_served_as_one(id: str) -> None:
 
     reading = read_served([Listed("Llama"), Listed(id, "Llama")], "home", None, adapters)
 
-    assert [one.entity for one in reading.served] == ["home/llama", "home/llama&adapters/team/poems"]
+    assert [str(one.name) for one in reading.served] == ["home/llama", "home/llama&adapters/team/poems"]
 
 
 def test_an_adapter_that_is_not_known_is_a_model_of_its_own() -> None:
     (served,) = read_served([Listed("poems", "Llama")], "home", None, _none).served
-    assert (served.entity, served.base) == ("home/poems", Reference("home", "llama"))
+    assert str(served.name) == "home/poems"
 
 
-def test_the_model_of_an_entry_is_found() -> None:
-    assert model_of("llama", "home") == Reference("home", "llama")
-    assert model_of("other/llama&adapters/team/poems", "home") == Reference("other", "llama")
+def test_bases_are_found() -> None:
+    listed = [Listed("Llama"), Listed("poems", "Llama"), Listed("odd", "///")]
+    assert bases_of(listed, "home") == {Reference("home", "llama")}
 
 
 def test_pauses_grow_with_failures_up_to_fifteen_minutes_and_a_fifth() -> None:

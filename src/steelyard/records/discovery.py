@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from steelyard.records.inference import BackendFormat
 from steelyard.records.kinds import Document
-from steelyard.records.names import OPEN_LENGTH, Reference, parse_reference
+from steelyard.records.model_names import ModelName
+from steelyard.records.names import OPEN_LENGTH, Reference
 
 MOST_MODELS = 2000
 """How many models of one provider are taken; what else it lists is told in its status."""
@@ -26,18 +27,15 @@ class Listed(NamedTuple):
 
 
 class Served(NamedTuple):
-    """A model that a provider serves by the name `id`: the record that stands for it, or one of its adapters."""
+    """A model that a provider serves by the name `id`, and the record that stands for it: a model, or an adapter."""
 
     id: str
-    model: Reference
-    adapter: Reference | None = None
-    base: Reference | None = None
-    """What it is an adapter of, where no record of the adapter is known."""
+    name: ModelName
 
     @property
-    def entity(self) -> str:
-        """How a provider's record names it."""
-        return f"{self.model}&adapters/{self.adapter}" if self.adapter else str(self.model)
+    def model(self) -> Reference:
+        """The model, which is the base where it is an adapter."""
+        return self.name.base
 
 
 class Reading(NamedTuple):
@@ -102,10 +100,10 @@ def read_served(
         served = _served(one, workspace, adapters)
         if served is None:
             skipped.append(f"{one.id[:_ID_LENGTH]!r}: no record can be named so")
-        elif served.entity in taken:
-            skipped.append(f"{one.id!r}: its record {served.entity} stands for {taken[served.entity].id!r}")
+        elif (entity := str(served.name)) in taken:
+            skipped.append(f"{one.id!r}: its record {entity} stands for {taken[entity].id!r}")
         else:
-            taken[served.entity] = served
+            taken[entity] = served
     return Reading(list(taken.values()), skipped)
 
 
@@ -114,24 +112,24 @@ def _served(one: Listed, workspace: str, adapters: Callable[[Reference], Sequenc
     if name is None:
         return None
     parent = entity_name(one.parent, workspace) if one.parent else None
-    if parent is None:
-        return Served(one.id, Reference(workspace, name))
-    base = Reference(workspace, parent)
-    for adapter in adapters(base):
-        home = Reference(adapter["workspace"], adapter["name"])
-        if one.id in {home.name, str(home)} or name == entity_name(home.name, workspace):
-            return Served(one.id, base, home)
-    return Served(one.id, Reference(workspace, name), base=base)
+    if parent is not None:
+        base = Reference(workspace, parent)
+        for adapter in adapters(base):
+            home = Reference(adapter["workspace"], adapter["name"])
+            if one.id in {home.name, str(home)} or name == entity_name(home.name, workspace):
+                return Served(one.id, ModelName(base, home))
+    return Served(one.id, ModelName(Reference(workspace, name)))
 
 
-def model_of(entity: str, workspace: str) -> Reference | None:
-    """The model that an entry of a provider of the workspace is of, also where it is of one of its adapters."""
-    return parse_reference(entity.partition("&")[0], workspace)
+def bases_of(listed: Iterable[Listed], workspace: str) -> set[Reference]:
+    """The models that some of `listed` are adapters of."""
+    names = {entity_name(one.parent, workspace) for one in listed if one.parent}
+    return {Reference(workspace, name) for name in names if name}
 
 
 def entries(served: Iterable[Served]) -> list[Document]:
     """`served` as a provider's record has it."""
-    return [{"model_entity_id": one.entity, "served_model_name": one.id} for one in served]
+    return [{"model_entity_id": str(one.name), "served_model_name": one.id} for one in served]
 
 
 def ready_message(reading: Reading | None) -> str:

@@ -19,6 +19,8 @@ SERVED = re.compile(
     r"|/apis/entities/v2/workspaces/\{workspace\}/projects(/\{name\})?"
     r"|/apis/models/v2/workspaces/\{workspace\}/(models|adapters|prompts)(/\{name\})?"
     r"|/apis/models/v2/workspaces/\{workspace\}/models/\{model_name\}/adapters(/\{adapter\})?"
+    r"|/apis/models/v2/workspaces/\{workspace\}/providers(/\{name\}(/status)?)?"
+    r"|/apis/inference-gateway/v2/workspaces/\{workspace\}/virtual-models(/\{name\})?"
     r"|/apis/files/v2/workspaces/\{workspace\}/filesets(/\{name\}(/files|/-/\{path\})?)?"
     r"|/apis/secrets/v2/workspaces/\{workspace\}/secrets(/\{name\}(/access)?)?"
     r"|/apis/secrets/v2/rotate-encryption-keys"

@@ -21,15 +21,20 @@ OPERATIONS = [(method, path) for path, item in CONTRACT.body["paths"].items() fo
 PATTERNS = {
     r"^[\w\-.]+$": r"^[A-Za-z0-9_\-.]+$",
     r"^[\w\-./]+$": r"^[A-Za-z0-9_\-.@+/]+$",
+    # A workspace, as it is named wherever it is made.
+    r"^[\w\-\+.@:]+$": r"^[a-z](?!.*--)[a-z0-9\-@.+_]{1,62}(?<!-)$",
     # A reference to a secret: whatever a secret may be named.
     r"^[a-z0-9_-]+(/[a-z0-9_-]+)?$": r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)?$",
 }
 
 _ADAPTERS = "get /apis/models/v2/workspaces/{workspace}/adapters"
+_VIRTUAL_MODELS = "get /apis/inference-gateway/v2/workspaces/{workspace}/virtual-models"
 _FILESETS = "/apis/files/v2/workspaces/{workspace}/filesets"
 _FILTERED = (
     "get /apis/models/v2/workspaces/{workspace}/models",
     "get /apis/models/v2/workspaces/{workspace}/prompts",
+    "get /apis/models/v2/workspaces/{workspace}/providers",
+    _VIRTUAL_MODELS,
     _ADAPTERS,
     f"get {_FILESETS}",
 )
@@ -43,7 +48,7 @@ DEVIATIONS = {
     # A query has one schema in OpenAPI, and a filter three spellings; `test_every_filter_field...` holds the brackets.
     *(f"{place} ?filter: object may be sent, but only ['null', 'string'] can be taken" for place in _FILTERED),
     # There any text is taken, and one that is no field sorts by nothing; here it is refused.
-    f"{_ADAPTERS} ?sort: ['anything'] may be sent, but is none of the choices",
+    *(f"{place} ?sort: ['anything'] may be sent, but is none of the choices" for place in (_ADAPTERS, _VIRTUAL_MODELS)),
     # The contract states the pattern of other records; behind it stands this one (a fileset named `Up` is refused).
     rf"post {_FILESETS} body.name: the pattern is ^[a-z](?!.*--)[a-z0-9\-@.+_]{{1,62}}(?<!-)$, not ^[A-Za-z0-9_\-.]+$",
     # One schema tells what is sent and what is answered: `path` may be left out, and is always answered.

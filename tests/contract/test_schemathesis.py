@@ -110,6 +110,9 @@ class Known:
             "secrets/v2/workspaces/{}/secrets": {"value": "a secret"},
             "models/v2/workspaces/{}/aliases": {"name": self.alias, "model": self.name},
             "steelyard/v1/workspaces/{}/webhooks": {"url": NOWHERE},
+            "models/v2/workspaces/{}/providers": {"host_url": NOWHERE},
+            "inference-gateway/v2/workspaces/{}/virtual-models": {"default_model_entity": self.name},
+            "steelyard/v1/workspaces/{}/limits": {"requests_per_minute": 60},
         }
         for path, fields in records.items():
             self._http.post(f"/apis/{path.format(self.name)}", json={"name": self.name, **fields})
@@ -143,7 +146,7 @@ class Known:
             case.query = {"from": "main"}  # the id of a commit by chance is that of none
         if draw % 3 == 0 and "/uploads" in case.path:
             case.headers.update({"Upload-Length": LENGTH} if case.method == "POST" else {"Upload-Offset": "0"})
-        if "webhooks" in case.path or "filesets" in case.path or case.path.endswith(":batch"):
+        if any(part in case.path for part in ("webhooks", "filesets", "providers", ":batch")):
             case.body = _harmless(case.body)
         if case.method == "DELETE":
             self.make()
@@ -164,7 +167,8 @@ class Known:
         if not isinstance(body, dict):
             return body
         copies = [{"op": "copy", "from": FILE, "to": "copy.json"}]
-        there = {"model": self.name, "fileset": self.name, "changes": copies}
+        there = {"model": self.name, "fileset": self.name, "changes": copies, "host_url": NOWHERE}
+        there |= {"api_key_secret_name": self.name, "project": self.name}
         return {key: there.get(key, value) for key, value in body.items()}
 
 

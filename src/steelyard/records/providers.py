@@ -117,6 +117,13 @@ class ServedModelMapping(Form):
     served_model_name: Annotated[str, Field(min_length=1, max_length=255)]
 
 
+class ServedModel(Shown):
+    """The same as it is answered: the model with its workspace."""
+
+    model_entity_id: str
+    served_model_name: str
+
+
 ServedModels = Annotated[list[ServedModelMapping], Field(max_length=MOST_MODELS, fail_fast=True)]
 
 
@@ -138,11 +145,14 @@ class ProviderTimeouts(Form):
 
 
 class AuthContext(Shown):
-    """On whose behalf another server would act for a provider; here nobody's, so that it is always null."""
+    """On whose behalf a server acts when it asks a provider."""
 
     principal_id: str
     principal_email: str | None = None
     principal_groups: list[str] = []
+    principal_on_behalf_of: str | None = None
+    principal_on_behalf_of_email: str | None = None
+    principal_on_behalf_of_groups: list[str] | None = None
 
 
 class ModelProviderFields(Form):
@@ -200,12 +210,12 @@ class UpdateModelProviderStatusRequest(Form):
 
 
 class ModelProvider(Stamped, ModelProviderFields):
-    """A provider as it is answered."""
+    """A provider as it is answered. `auth_context` is always null: the server acts for nobody else."""
 
     name: OpenName
     workspace: OpenName
     host_url: BaseUrl
-    served_models: list[ServedModelMapping] = []
+    served_models: list[ServedModel] = []  # type: ignore[assignment]
     status: ModelProviderStatus = ModelProviderStatus.UNKNOWN
     status_message: str = ""
     weight: int = 1

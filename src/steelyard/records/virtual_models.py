@@ -211,6 +211,7 @@ VIRTUAL_MODEL = Kind(
         *("entity_id", "parent"),
     ),
     structs=frozenset({"models", "sticky"}),
+    omits_nulls=False,
     default_sort="-created_at",
     provisioned="autoprovisioned",
     canonical=_canonical,

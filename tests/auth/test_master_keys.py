@@ -137,9 +137,9 @@ def test_a_file_of_keys_is_read_again_for_a_new_one(tmp_path: Path) -> None:
     assert ring.present.id == id_of(KEY)
     key_file(file, OTHER_TEXT, TEXT)
     ring.renew()
-    assert (ring.present.id, ring.previous) == (id_of(OTHER), {id_of(KEY)})
+    assert (ring.present.id, ring.previous) == (id_of(OTHER), frozenset({id_of(KEY)}))
     again = open_master_keys(KeySources(tmp_path, file=file))
-    assert (again.present.id, again.previous) == (id_of(OTHER), {id_of(KEY)})
+    assert (again.present.id, again.previous) == (id_of(OTHER), frozenset({id_of(KEY)}))
     ring.retire(set())
     assert read_keys(file, "") == [OTHER, KEY], "the file is the operator's"
 
@@ -153,7 +153,7 @@ def test_a_new_key_of_the_data_folder_keeps_the_old_one_until_nothing_needs_it(t
     assert sorted(file.name for file in tmp_path.iterdir()) == [LOCAL, f"{LOCAL}.{first}"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
     again = open_master_keys(KeySources(tmp_path))
-    assert (again.present.id, again.previous, again.unfinished) == (second, {first}, True)
+    assert (again.present.id, again.previous, again.unfinished) == (second, frozenset({first}), True)
     again.retire({first})
     assert again.unfinished
     again.retire({second})
@@ -205,7 +205,7 @@ def test_a_key_of_the_data_folder_goes_when_a_command_wraps_another_one(tmp_path
     assert [file.name for file in data.iterdir()] == [WRAPPED]
     # And the way back: the command still unwraps what it wrapped.
     away = open_master_keys(KeySources(data, key=TEXT, command=command(tmp_path, REVERSES)))
-    assert (away.present.id, away.previous) == (id_of(KEY), {wrapping.present.id})
+    assert (away.present.id, away.previous) == (id_of(KEY), frozenset({wrapping.present.id}))
     away.retire({id_of(KEY)})
     assert list(data.iterdir()) == []
 

@@ -16,9 +16,7 @@ from typing import Any
 import httpx
 
 from steelyard.actions.rotation import rotate_keys
-from steelyard.actions.secrets import open_value
 from steelyard.auth.master_keys import LOCAL, WRAPPED, KeySources, MasterKey, open_master_keys
-from steelyard.store.sqlite import open_store
 from tests.contexts import opened
 from tests.secrets.test_secrets import secrets
 from tests.servers import Server, running
@@ -344,8 +342,9 @@ async def test_a_key_is_kept_as_long_as_something_damaged_was_sealed_with_it(tmp
         await _insert(context, "bad", "s")
         with contextlib.closing(sqlite3.connect(tmp_path / "steelyard.db")) as database:
             database.execute("UPDATE records SET fields = replace(fields, '=\"', 'AA=\"') WHERE name = 'bad'")
-            database.execute("UPDATE records SET fields = json_set(fields, '$.value', 'v2." + old + ".AAAA')"
-                             " WHERE name = 'bad'")
+            database.execute(
+                "UPDATE records SET fields = json_set(fields, '$.value', 'v2." + old + ".AAAA') WHERE name = 'bad'"
+            )
             database.commit()
         done = await rotate_keys(context, master_key=True)
         assert (done.rotated, done.unreadable) == (1, 1)
@@ -359,3 +358,31 @@ async def _insert(context: Any, name: str, secret: str) -> None:
     from steelyard.records.conditions import NONE  # noqa: PLC0415
 
     await perform(context, create_secret(context, Caller(), "default", {"name": name, "value": secret}, NONE))
+
+
+def test_no_key_and_no_secret_is_said_by_a_rotation(data_dir: Path, tmp_path: Path) -> None:
+    script, seen = tmp_path / "kms.py", tmp_path / "keys"
+    script.write_text(KMS.replace("sys.argv[2] +", "base64.b64encode(data).decode() +"))
+    environ = {"STEELYARD_MASTER_KEY_COMMAND": f"{sys.executable} {script} {seen}"}
+    said: list[str] = []
+    for _ in range(2):
+        with (
+            running(data_dir, *OPEN, "--set", "log.level=debug", environ=environ) as server,
+            httpx.Client(base_url=server.url, timeout=60) as http,
+        ):
+            if not said:
+                filled(http)
+            for _ in range(2):
+                said.append(http.post(ROTATE, params={"master_key": "true"}).text)
+            for path in ("/metrics", "/status", "/apis/steelyard/v1/events", f"{BASE}/kept/revisions/1...2"):
+                said.append(http.get(path).text)
+            said.append(http.get("/apis/steelyard/v1/workspaces/default:export").text)
+        said.append(server.log)
+    keys = {line for line in seen.read_text().split() if len(base64.b64decode(line)) == 32}
+    assert len(keys) == 5, "one of the first start, and one for each rotation"
+    everything = "".join(said)
+    assert CANARY not in everything
+    assert [key for key in keys if key in everything or base64.b64decode(key).hex() in everything] == []
+    wrapped = (data_dir / WRAPPED).read_text()
+    database = b"".join(file.read_bytes() for file in data_dir.glob("steelyard.db*"))
+    assert [key for key in keys if key in wrapped or base64.b64decode(key) in database] == []

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from steelyard import __version__
 from steelyard.actions.context import Context
 from steelyard.actions.deliveries import Deliverer
+from steelyard.actions.discovery import Discovery, DiscoveryRules
 from steelyard.actions.maintenance import maintain
 from steelyard.actions.rotation import finish_rotation
 from steelyard.actions.secrets import secret_reader
@@ -114,6 +115,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     """The application; its lifespan ends with the store closed. Raises StartupError."""
     transport = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
     deliverer = Deliverer(context, transport, deliveries_of(settings))
+    asking = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
+    discovery = Discovery(context, asking, DiscoveryRules(settings.gateway.discovery_seconds))
     access_log = AccessLog() if settings.log.access else None
     metrics, gate = Metrics(), Holder()
 
@@ -123,13 +126,14 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         counts = GatewayMetrics(settings.telemetry.max_label_values)
         metrics.register(counts)
         log = access_log.append if access_log is not None else AccessLog().append
-        gateway = await open_gateway(settings, context, counts, NoTelemetry(), log)
+        gateway = await open_gateway(settings, context, counts, NoTelemetry(), log, discovery.noted)
         gate.put(gateway.entry)
         tasks = [
             asyncio.create_task(
                 maintain(context, settings.history.retention_days * _DAY, settings.usage.keep_days * _DAY)
             ),
             asyncio.create_task(deliverer.run()),
+            asyncio.create_task(discovery.run()),
         ]
         if context.vault.keys.unfinished:
             tasks.append(asyncio.create_task(finish_rotation(context)))

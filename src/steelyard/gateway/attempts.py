@@ -5,6 +5,7 @@ nothing has been sent to the client, so that what fails can be tried elsewhere w
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
@@ -88,7 +89,16 @@ class Opened:
 class Attempts:
     """Makes attempts."""
 
-    def __init__(self, pool: Pool, lists: HeaderLists, metrics: GatewayMetrics, most_bytes: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        lists: HeaderLists,
+        metrics: GatewayMetrics,
+        most_bytes: int,
+        noted: Callable[[str, bool], None],
+    ) -> None:
+        """`noted` hears of each provider whether it has answered as it should."""
+        self._noted = noted
         self._pool = pool
         self._lists = lists
         self._metrics = metrics
@@ -128,6 +138,7 @@ class Attempts:
             outcome = "ok"
             opened.span, opened.began = span, began
             place.succeeded()
+            self._noted(target.provider, True)
         except (UpstreamFailed, BadUpstreamAnswer, UpstreamStreamError, AttemptFailed) as error:
             failed = _failed(error, target)
             outcome = failed.outcome
@@ -135,6 +146,8 @@ class Attempts:
                 place.hold(self._now() + failed.retry_after)
             elif failed.blames:
                 place.failed(self._now())
+            if failed.blames or failed.upstream_status in _OURS:
+                self._noted(target.provider, False)
             raise failed from None
         finally:
             if outcome != "ok":

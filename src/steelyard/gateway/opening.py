@@ -45,6 +45,7 @@ async def open_gateway(
     metrics: GatewayMetrics,
     telemetry: Telemetry,
     log: Callable[[Mapping[str, Any]], None],
+    noted: Callable[[str, bool], None],
 ) -> Opened:
     """Opens the gateway. It is to be closed before the store is."""
     given, loop = settings.gateway, asyncio.get_running_loop()
@@ -59,7 +60,7 @@ async def open_gateway(
         lambda: make_ssl_context(settings.outbound.ca_bundle),
         PoolRules(given.max_connections, given.idle_seconds),
     )
-    attempts = Attempts(pool, lists, metrics, given.answer_bytes)
+    attempts = Attempts(pool, lists, metrics, given.answer_bytes, noted)
     parts = Parts(
         table=Table(context, places, patience, given.retries, limiter),
         places=places,

@@ -218,3 +218,10 @@ def test_a_budget_fits_into_the_limit() -> None:
     assert translate_request(body, CHAT, MESSAGES)["thinking"] == {"type": "enabled", "budget_tokens": 1999}
     with pytest.raises(InvalidInput):
         translate_request({**body, "max_tokens": 1024}, CHAT, MESSAGES)
+
+
+def test_newer_models_take_no_sampling_so_its_defaults_are_not_sent() -> None:
+    body = _chat(temperature=1, top_p=1.0)
+    assert "temperature" not in translate_request({**body, "model": "claude-opus-5-5"}, CHAT, MESSAGES)
+    assert translate_request({**body, "model": "claude-opus-4-1"}, CHAT, MESSAGES)["temperature"] == 1
+    assert translate_request({**body, "temperature": 0, "model": "claude-opus-5"}, CHAT, MESSAGES)["temperature"] == 0

@@ -51,13 +51,14 @@ def write(request: Request) -> Json:
 
 
 def _write_options(request: Request, body: Json) -> None:
+    # Newer models take no sampling any more; to say what is the default anyhow must not cost an error.
+    newer = isinstance(request.model, str) and "claude" in request.model and not _OLDER.search(request.model)
     for name, value in request.options.items():
-        if name in ("top_p", "top_k"):
-            body[name] = value
-        elif name == "temperature":
-            if value > 1:
+        if name in ("temperature", "top_p", "top_k"):
+            if name == "temperature" and value > 1:
                 raise refuse(request.at(name), "must not be over 1 for the upstream's API, which ends there")
-            body[name] = value
+            if value != 1 or name == "top_k" or not newer:
+                body[name] = value
         elif name == "stop":
             body["stop_sequences"] = value
         elif name == "service_tier":

@@ -55,15 +55,17 @@ class MessagesReader:
         elif kind == "message_delta":
             self._message_delta(event)
         elif kind == "message_stop":
-            self.end()
+            self._finish()
         elif kind == "error":
             raise error_in(event.get("error") or event)
         # Others are pings, and what may be added to the API, which asks to pass over it.
 
     def end(self) -> None:
-        """The stream is over."""
-        if self.complete:
-            return
+        """The stream is over; it must have said so itself."""
+        if not self.complete:
+            raise bad("its stream ends before it is complete (message_stop)")
+
+    def _finish(self) -> None:
         if self._stop is None or self._kind is not None:
             raise bad("its stream ends without a reason (stop_reason)")
         self.complete = True

@@ -37,8 +37,9 @@ class StreamTranslation:
     def feed(self, block: bytes) -> bytes:
         """The client's bytes for one whole event. Raises BadUpstreamAnswer and UpstreamStreamError."""
         # Nearly all blocks have one line of data at their end; the others are read by the whole grammar.
-        start = 6 if block[:6] == b"data: " else block.find(b"\ndata: ") + 7
-        if start > 5 and block.find(b"\n", start) == len(block) - 2:
+        named = block.find(b"\ndata: ") if block[:6] != b"data: " else -1
+        start = 6 if named < 0 else named + 7
+        if (named >= 0 or block[:6] == b"data: ") and block.find(b"\n", start) == len(block) - 2:
             data: bytes | None = block[start:-2]
         else:
             data = parse(block)[1]

@@ -39,6 +39,26 @@ def projects(workspace: str) -> str:
     return f"{WORKSPACES}/{workspace}/projects"
 
 
+def providers(workspace: str) -> str:
+    """The model providers of a workspace."""
+    return f"/apis/models/v2/workspaces/{workspace}/providers"
+
+
+def virtual_models(workspace: str) -> str:
+    """The virtual models of a workspace."""
+    return f"/apis/inference-gateway/v2/workspaces/{workspace}/virtual-models"
+
+
+def limits(workspace: str) -> str:
+    """The limits of a workspace."""
+    return f"/apis/steelyard/v1/workspaces/{workspace}/limits"
+
+
+def secrets(workspace: str) -> str:
+    """The secrets of a workspace."""
+    return f"/apis/secrets/v2/workspaces/{workspace}/secrets"
+
+
 def made(http: httpx.Client, path: str, **body: Any) -> dict[str, Any]:
     """A new record, as it was answered."""
     answer = http.post(path, json=body)

@@ -22,6 +22,7 @@ from steelyard.cli.secrets import build_secrets
 from steelyard.cli.server import serve, settings_app
 from steelyard.cli.session import Given, Json, Quiet, Token, Url, Workspace, guarded, remember, with_session
 from steelyard.cli.transfer import export, import_
+from steelyard.cli.usage import build_usage
 
 # The backspace tells the help to keep the lines of this paragraph.
 _EPILOG = "\n".join(["\b", "Exit codes:", *(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())])
@@ -59,6 +60,7 @@ def build() -> typer.Typer:
     for resource in RESOURCES:
         app.add_typer(commands(resource, _EPILOG))
     app.add_typer(build_files(_EPILOG))
+    app.add_typer(build_usage(_EPILOG))
     app.add_typer(build_secrets(_EPILOG))
     for name, function in _WHOLE.items():
         app.command(name)(with_session(function))

@@ -149,6 +149,11 @@ class Limiter:
                 held.append((rule, window, window.take(tick, requests, tokens), held_units))
         return Reservation(self, held, (workspace, model, key, currency), tokens, cost)
 
+    def spent(self, *, workspace: str, model: str, key: str | None, cost: float, currency: str = "USD") -> None:
+        """A request that reserved nothing has cost something: budgets that are made later count it."""
+        if cost:
+            self.spending.add(workspace, model, key, currency, round(cost * UNITS))
+
     def forget(self, id: str) -> None:
         """The record of a limit is gone, and its counters go with it."""
         self._windows.pop(id, None)

@@ -120,3 +120,20 @@ def test_a_project_is_that_of_the_same_workspace(http: httpx.Client, workspace: 
     made(http, projects("default"), name=f"pr-{workspace}")
     answer = http.post(models(workspace), json={"name": "m", "project": f"pr-{workspace}"})
     assert faults(answer) == [(("body", "project"), "project_missing")]
+
+
+def test_what_is_recorded_is_said_by_the_workspace(http: httpx.Client, workspace: str) -> None:
+    item = f"{WORKSPACES}/{workspace}"
+    said = http.put(item, json={"recording": {"enabled": True}}).json()["recording"]
+    assert said == {"enabled": True, "redact": ["email", "phone", "card", "key", "ip"], "max_bytes": 65536}
+    assert http.put(item, json={"description": "d"}).json()["recording"] == said
+    for wrong, place in (
+        ({"redact": ["name"]}, ("redact", 0)),
+        ({"redact": ["ip", "ip"]}, ("redact",)),
+        ({"max_bytes": 0}, ("max_bytes",)),
+        ({"enabled": None}, ("enabled",)),
+        ({"enable": True}, ("enable",)),
+    ):
+        refused = http.put(item, json={"recording": wrong})
+        assert [fault for fault, _ in faults(refused)] == [("body", "recording", *place)]
+    assert http.put(item, json={"recording": None}).json()["recording"] is None

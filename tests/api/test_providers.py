@@ -8,6 +8,8 @@ import pytest
 from tests.api.paths import WORKSPACES, faults, made, models, projects, providers, secrets
 
 URL = "https://api.example.com/v1"
+QUIET: dict[str, Any] = {"host_url": URL, "discover": False}
+"""A provider that the server does not ask, so that only the test changes it."""
 
 
 def served(*names: str) -> list[dict[str, str]]:
@@ -44,9 +46,9 @@ def test_a_provider_with_only_an_address(http: httpx.Client, workspace: str) -> 
 
 
 def test_a_caller_may_say_the_status_of_a_new_one(http: httpx.Client, workspace: str) -> None:
-    ready = made(http, providers(workspace), name="r", host_url=URL, status="READY")
+    ready = made(http, providers(workspace), name="r", **QUIET, status="READY")
     assert (ready["status"], ready["status_message"]) == ("READY", "")
-    told = made(http, providers(workspace), name="t", host_url=URL, status_message="by hand")
+    told = made(http, providers(workspace), name="t", **QUIET, status_message="by hand")
     assert (told["status"], told["status_message"]) == ("CREATED", "by hand")
 
 
@@ -129,13 +131,13 @@ def test_a_patch_keeps_what_it_does_not_name(http: httpx.Client, workspace: str)
 def test_a_message_belongs_to_its_status(
     http: httpx.Client, workspace: str, said: dict[str, Any], status: str, message: str
 ) -> None:
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     told = tell(http, workspace, "p", **said)
     assert (told["status"], told["status_message"]) == (status, message)
 
 
 def test_a_status_that_is_no_news_writes_nothing(http: httpx.Client, workspace: str) -> None:
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     first = tell(http, workspace, "p", status="READY", served_models=served("m", "n"), model_deployment_id="dep")
     assert tell(http, workspace, "p", status="READY", served_models=served("m", "n")) == first
     assert tell(http, workspace, "p", served_models=None) == first
@@ -145,7 +147,7 @@ def test_a_status_that_is_no_news_writes_nothing(http: httpx.Client, workspace: 
 def test_wrong_statuses(http: httpx.Client, workspace: str) -> None:
     path = f"{providers(workspace)}/p/status"
     assert http.put(path, json={"status": "READY"}).status_code == 404
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     assert faults(http.put(path, json={"state": "READY"})) == [(("body", "state"), "unknown_field")]
     assert faults(http.put(path, json={"host_url": URL})) == [(("body", "host_url"), "unknown_field")]
     twice = http.put(path, json={"served_models": [*served("m"), *served(f"{workspace}/m")]})
@@ -159,7 +161,7 @@ def test_wrong_statuses(http: httpx.Client, workspace: str) -> None:
 def test_models_know_who_serves_them(http: httpx.Client, workspace: str) -> None:
     for name in ("m", "n", "o"):
         made(http, models(workspace), name=name, model_providers=["by-hand"])
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     one, hand = f"{workspace}/p", f"{workspace}/by-hand"
 
     tell(http, workspace, "p", served_models=served("m", "n", "nobody", "o&adapters/w/x"))
@@ -175,7 +177,7 @@ def test_models_know_who_serves_them(http: httpx.Client, workspace: str) -> None
 
 
 def test_what_a_person_wrote_stays_where_the_provider_never_served(http: httpx.Client, workspace: str) -> None:
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     made(http, models(workspace), name="m", model_providers=["p"])
     made(http, models(workspace), name="n")
     tell(http, workspace, "p", served_models=served("n"))
@@ -186,7 +188,7 @@ def test_what_a_person_wrote_stays_where_the_provider_never_served(http: httpx.C
 def test_every_way_to_say_what_is_served_reaches_the_models(http: httpx.Client, workspace: str) -> None:
     item, here = f"{providers(workspace)}/p", [f"{workspace}/p"]
     made(http, models(workspace), name="m")
-    made(http, providers(workspace), name="p", host_url=URL, discover=False, served_models=served("m"))
+    made(http, providers(workspace), name="p", **QUIET, served_models=served("m"))
     assert lists(http, workspace, "m") == [here]
     assert http.patch(item, json={"served_models": []}).json()["revision"] == 2
     assert lists(http, workspace, "m") == [[]]
@@ -200,7 +202,7 @@ def test_a_model_of_another_workspace_may_be_served(http: httpx.Client, workspac
     other = f"{workspace}-b"
     made(http, WORKSPACES, name=other)
     made(http, models(other), name="m")
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     tell(http, workspace, "p", served_models=served(f"{other}/m"))
     assert lists(http, other, "m") == [[f"{workspace}/p"]]
     assert http.delete(f"{WORKSPACES}/{workspace}").status_code == 200
@@ -213,7 +215,7 @@ def test_all_providers_of_a_workspace_come_back_with_it(http: httpx.Client, work
     other = f"{workspace}-b"
     made(http, WORKSPACES, name=other)
     for name in ("p", "q"):
-        made(http, providers(other), name=name, host_url=URL)
+        made(http, providers(other), name=name, **QUIET)
     named = [f"{other}/q", f"{workspace}/mine", f"{other}/p"]
     made(http, models(workspace), name="m", model_providers=named)
     gone = http.delete(f"{WORKSPACES}/{other}")
@@ -225,7 +227,7 @@ def test_all_providers_of_a_workspace_come_back_with_it(http: httpx.Client, work
 
 def test_a_deleted_provider_leaves_every_list_and_comes_back_to_its_place(http: httpx.Client, workspace: str) -> None:
     item, one = f"{providers(workspace)}/p", f"{workspace}/p"
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     for name in ("m", "hand"):
         made(http, models(workspace), name=name, model_providers=["p", "z"])
     tell(http, workspace, "p", served_models=served("m"))
@@ -245,7 +247,7 @@ def test_a_deleted_provider_leaves_every_list_and_comes_back_to_its_place(http: 
 
 def test_an_undelete_does_not_bring_back_what_was_served_long_ago(http: httpx.Client, workspace: str) -> None:
     made(http, models(workspace), name="m")
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     tell(http, workspace, "p", served_models=served("m"))
     tell(http, workspace, "p", served_models=[])
     http.delete(f"{providers(workspace)}/p")
@@ -269,7 +271,7 @@ def test_an_undelete_does_not_bring_back_what_was_served_long_ago(http: httpx.Cl
 def test_addresses_that_policy_refuses(http: httpx.Client, workspace: str, url: str) -> None:
     refused = http.post(providers(workspace), json={"name": "p", "host_url": url})
     assert faults(refused) == [(("body", "host_url"), "outbound_refused")]
-    made(http, providers(workspace), name="p", host_url=URL)
+    made(http, providers(workspace), name="p", **QUIET)
     item = f"{providers(workspace)}/p"
     for answer in (http.put(item, json={"host_url": url}), http.patch(item, json={"host_url": url})):
         assert faults(answer) == [(("body", "host_url"), "outbound_refused")]
@@ -296,7 +298,7 @@ def test_a_secret_is_one_of_the_same_workspace(http: httpx.Client, workspace: st
 
 def test_a_provider_keeps_the_name_of_a_deleted_secret(http: httpx.Client, workspace: str) -> None:
     made(http, secrets(workspace), name="key", value="s3cret")
-    made(http, providers(workspace), name="p", host_url=URL, api_key_secret_name="key")
+    made(http, providers(workspace), name="p", **QUIET, api_key_secret_name="key")
     gone = http.delete(f"{secrets(workspace)}/key")
     assert (gone.status_code, gone.headers["x-steelyard-dangling"]) == (204, "1")
     item = f"{providers(workspace)}/p"

@@ -7,7 +7,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.paths import SPEC, WORKSPACES, faults, made, models, projects, prompts
+from tests.api.paths import (
+    SPEC,
+    WORKSPACES,
+    faults,
+    limits,
+    made,
+    models,
+    projects,
+    prompts,
+    providers,
+    secrets,
+    virtual_models,
+)
 from tests.servers import running
 
 Started = Callable[[str], httpx.Client]
@@ -166,3 +178,53 @@ def test_a_deeper_json_where_it_is_allowed(started: Started) -> None:
         assert (answer.status_code, answer.json()["revision"]) == (200, revision)
     assert http.get(item).json()["revision"] == 3
     assert http.get(models("default")).status_code == 200
+
+
+def test_strict_references_of_what_the_gateway_reads(started: Started) -> None:
+    http = started("strict_references=true")
+    made(http, models("default"), name="here")
+    virtual, limit = virtual_models("default"), limits("default")
+    for path, body, place in (
+        (virtual, {"default_model_entity": "none"}, ("default_model_entity",)),
+        (virtual, {"default_model_entity": "none@prod"}, ("default_model_entity",)),
+        (virtual, {"models": [{"model": "here"}, {"model": "none"}]}, ("models", 1, "model")),
+        (virtual, {"fallbacks": ["here", "here&adapters/none"]}, ("fallbacks", 1)),
+        (limit, {"model": "none", "requests_per_minute": 1}, ("model",)),
+    ):
+        assert faults(http.post(path, json={"name": "nn", **body})) == [(("body", *place), "reference_missing")]
+    made(http, virtual, name="nn", models=[{"model": "here"}], fallbacks=[])
+    made(http, limit, name="nn", model="here", requests_per_minute=1)
+    assert http.delete(f"{models('default')}/here").headers["x-steelyard-dangling"] == "2"
+    # What is there already is not asked for again.
+    assert http.patch(f"{virtual}/nn", json={"sticky": {"by": "user"}}).status_code == 200
+    assert http.patch(f"{limit}/nn", json={"requests_per_minute": 2}).status_code == 200
+
+
+def test_protected_references_of_what_the_gateway_reads(started: Started) -> None:
+    http = started("protect_references=true")
+    made(http, WORKSPACES, name="guarded")
+    made(http, secrets("guarded"), name="key", value="s3cret")
+    for name in ("served", "fallback"):
+        made(http, models("guarded"), name=name)
+    provider = {"host_url": "https://api.example.com", "discover": False, "api_key_secret_name": "key"}
+    served = [{"model_entity_id": "served", "served_model_name": "x"}]
+    made(http, providers("guarded"), name="p", **provider, served_models=served)
+    made(http, virtual_models("guarded"), name="chat", default_model_entity="served", fallbacks=["fallback"])
+    made(http, limits("guarded"), name="lim", model="fallback", requests_per_minute=1)
+    for item, referrers in {
+        f"{secrets('guarded')}/key": ["model-provider guarded/p"],
+        f"{models('guarded')}/served": ["model-provider guarded/p", "virtual-model guarded/chat"],
+        f"{models('guarded')}/fallback": ["virtual-model guarded/chat", "limit guarded/lim"],
+        f"{providers('guarded')}/p": ["model guarded/served"],
+    }.items():
+        answer = http.delete(item)
+        assert (answer.status_code, answer.json().get("referrers")) == (409, referrers)
+    assert http.get(f"{models('guarded')}/served").json()["model_providers"] == ["guarded/p"]
+
+
+def test_private_addresses_where_they_are_allowed(started: Started) -> None:
+    http = started("outbound.allowed_networks=127.0.0.0/8")
+    made(http, providers("default"), name="p", host_url="http://127.0.0.1:8000/v1", discover=False)
+    made(http, models("default"), name="m", api_endpoint={"url": "http://127.0.0.1:8000/v1"})
+    refused = http.patch(f"{providers('default')}/p", json={"host_url": "http://10.0.0.1"})
+    assert faults(refused) == [(("body", "host_url"), "outbound_refused")]

@@ -9,7 +9,7 @@ from steelyard.actions.context import Caller, Context
 from steelyard.actions.references import require_project
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import BadReference, InvalidInput
-from steelyard.records.conditions import NONE, Conditions
+from steelyard.records.conditions import Conditions
 from steelyard.records.forms import validate
 from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL
@@ -85,26 +85,6 @@ def _of_status(body: Any) -> Any:
     if not isinstance(body, dict) or body.get("status") is None or body.get("status_message") is not None:
         return body
     return {**body, "status_message": ""}
-
-
-def set_served(
-    context: Context,
-    caller: Caller,
-    workspace: str,
-    name: str,
-    *,
-    served: Sequence[Fields] | None,
-    status: str | None,
-    status_message: str | None = None,
-    conditions: Conditions = NONE,
-) -> Write:
-    """Stores how a provider fares and what it serves: `model_entity_id` and `served_model_name` of each; None: as now.
-
-    The models' own lists follow in the same transaction. What is so already is not written. Raises InvalidInput;
-    performed, NotFound, PreconditionFailed.
-    """
-    body = {"served_models": served, "status": status, "status_message": status_message}
-    return set_status(context, caller, workspace, name, body, conditions)
 
 
 def delete_provider(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:

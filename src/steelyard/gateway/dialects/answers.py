@@ -22,7 +22,7 @@ def read_chat(body: Json) -> Answer:
     said = choice.get("finish_reason")
     if not isinstance(said, str):
         raise bad("it does not say why it ends (finish_reason)")
-    stop = counts.CHAT_STOPS.get(said, "stop")
+    stop = counts.stop_of(counts.CHAT_STOPS, said)
     parts = _read_chat_message(message, stop)
     stop = settled(stop, any(part["kind"] == "call" for part in parts))
     # Engines name the sequence that they stopped at here; OpenAI does not say it.
@@ -66,8 +66,10 @@ def _read_chat_message(message: Json, stop: Stop) -> list[Json]:
         parts.append({"kind": "text", "text": content})
     if (refusal := message.get("refusal")) and isinstance(refusal, str):
         parts.append({"kind": "refusal", "text": refusal})
-    for call in message.get("tool_calls") or ():
-        parts.append(_read_chat_call(call))
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise bad("its tool_calls are no list")
+    parts += map(_read_chat_call, calls)
     if stop == "length" and parts and parts[-1]["kind"] == "call" and _arguments(parts[-1]["arguments"]) is None:
         # The limit cut the call: there is nothing that could be called.
         parts.pop()
@@ -111,7 +113,7 @@ def read_messages(body: Json) -> Answer:
     if said == "pause_turn":
         raise bad("it is not done yet (pause_turn)")
     parts = [part for part in map(_read_block, content) if part is not None]
-    stop = settled(counts.MESSAGES_STOPS.get(said, "stop"), any(part["kind"] == "call" for part in parts))
+    stop = settled(counts.stop_of(counts.MESSAGES_STOPS, said), any(part["kind"] == "call" for part in parts))
     if explained := explanation(body.get("stop_details")):
         parts.append({"kind": "refusal", "text": explained})
     return Answer(

@@ -15,6 +15,7 @@ from steelyard.gateway.dialects.form import (
     Turn,
     a_count,
     a_dict,
+    a_flag,
     a_list,
     a_number,
     a_text,
@@ -120,7 +121,8 @@ def _read_rest(body: Json, request: Request) -> None:
     if isinstance(metadata, dict) and isinstance(metadata.get("user_id"), str):
         options.setdefault("user", metadata["user_id"])
     request.stream = body.get("stream") is True
-    request.parallel = body.get("parallel_tool_calls")
+    if "parallel_tool_calls" in body:
+        request.parallel = a_flag(body["parallel_tool_calls"], ("body", "parallel_tool_calls"))
     if "response_format" in body:
         request.format = _read_format(a_dict(body["response_format"], ("body", "response_format")))
     if tools := body.get("tools"):
@@ -134,7 +136,7 @@ def _read_rest(body: Json, request: Request) -> None:
 def _read_message(value: Any, at: At) -> Turn:
     message = a_dict(value, at)
     role = message.get("role")
-    if role not in _MESSAGE:
+    if not isinstance(role, str) or role not in _MESSAGE:
         if role == "function":
             raise refuse((*at, "role"), "is deprecated and is not translated; use `tool`")
         raise wrong((*at, "role"), "system, developer, user, assistant or tool")
@@ -162,7 +164,8 @@ def _read_message(value: Any, at: At) -> Turn:
 def _read_assistant(message: Json, at: At) -> list[Json]:
     parts: list[Json] = []
     if blocks := message.get("thinking_blocks"):
-        parts += [media.read_thinking(block, (*at, "thinking_blocks", i)) for i, block in enumerate(blocks)]
+        where = (*at, "thinking_blocks")
+        parts += [media.read_thinking(block, (*where, i)) for i, block in enumerate(a_list(blocks, where))]
     elif thoughts := message.get("reasoning_content") or message.get("reasoning"):
         where = (*at, "reasoning_content")
         parts.append({"kind": "reasoning", "text": a_text(thoughts, where), "signature": "", "at": where})
@@ -170,7 +173,7 @@ def _read_assistant(message: Json, at: At) -> list[Json]:
         parts += _read_content(message["content"], (*at, "content"))
     if refusal := message.get("refusal"):
         parts.append({"kind": "refusal", "text": a_text(refusal, (*at, "refusal")), "at": (*at, "refusal")})
-    for index, call in enumerate(message.get("tool_calls") or ()):
+    for index, call in enumerate(a_list(message.get("tool_calls") or [], (*at, "tool_calls"))):
         where = (*at, "tool_calls", index)
         if a_dict(call, where).get("type", "function") != "function":
             raise refuse((*where, "type"), "only calls of functions can be translated")
@@ -211,7 +214,7 @@ def _read_part(value: Any, at: At) -> Json:
         return media.read_file(a_dict(part.get("file"), (*at, "file")), (*at, "file"))
     if kind == "refusal":
         return {"kind": "refusal", "text": a_text(part.get("refusal"), (*at, "refusal")), "at": at}
-    if kind in {"input_audio", "video_url", "audio_url"}:
+    if kind in ("input_audio", "video_url", "audio_url"):
         raise refuse(at, f"the upstream's API takes no {kind}; send its transcript as text")
     raise refuse((*at, "type"), "is no part that can be translated; send text, image_url or file")
 
@@ -224,6 +227,7 @@ def _read_tool(value: Any, at: At) -> Json:
     function = given(a_dict(tool.get("function"), (*at, "function")))
     only_known(function, _FUNCTION, (*at, "function"))
     a_text(function.get("name"), (*at, "function", "name"))
+    a_dict(function.get("parameters", {}), (*at, "function", "parameters"))
     return function
 
 
@@ -239,15 +243,16 @@ def _read_choice(value: Any, request: Request) -> str | tuple[str, str]:
         )
     if choice.get("type") == "allowed_tools":
         allowed = a_dict(choice.get("allowed_tools"), (*at, "allowed_tools"))
-        names = [tool.get("function", {}).get("name") for tool in allowed.get("tools", [])]
+        tools = a_list(allowed.get("tools"), (*at, "allowed_tools", "tools"))
+        names = [a_dict(a_dict(tool, at).get("function"), at).get("name") for tool in tools]
         return allow(request, names, allowed.get("mode"), (*at, "allowed_tools"))
     raise refuse(at, "must be none, auto, required, a function or allowed_tools; other tools cannot be translated")
 
 
 def allow(request: Request, names: list[Any], mode: Any, at: At) -> str:
     """Leaves only the tools that the model may call: to a model that is the same as to be forbidden the others."""
-    known = {tool["name"] for tool in request.tools}
-    if mode not in ("auto", "required") or not names or not known.issuperset(names):
+    known = [tool["name"] for tool in request.tools]
+    if mode not in ("auto", "required") or not names or any(one not in known for one in names):
         raise refuse(at, "must have a mode (auto or required) and name functions that stand in `tools`")
     request.tools = [tool for tool in request.tools if tool["name"] in names]
     return str(mode)

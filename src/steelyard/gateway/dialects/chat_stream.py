@@ -51,6 +51,8 @@ class ChatReader:
             self._open = True
             self._out.start(chunk.get("id") or "", self.usage)
         if choices:
+            if not isinstance(choices, list):
+                raise bad("a chunk's choices are no list")
             self._choice(choices[0])
 
     def end(self) -> None:
@@ -71,7 +73,7 @@ class ChatReader:
         if delta:
             self._delta(delta)
         if said := choice.get("finish_reason"):
-            self._stop = counts.CHAT_STOPS.get(said, "stop")
+            self._stop = counts.stop_of(counts.CHAT_STOPS, said)
             sequence = choice.get("stop_reason")
             if self._stop == "stop" and isinstance(sequence, str):
                 self._stop, self._sequence = "sequence", sequence
@@ -93,9 +95,12 @@ class ChatReader:
         if refusal := delta.get("refusal"):
             self.started = True
             out.refusal(str(refusal))
-        for call in delta.get("tool_calls") or ():
+        if calls := delta.get("tool_calls"):
+            if not isinstance(calls, list):
+                raise bad("a chunk's tool_calls are no list")
             self.started = True
-            self._tool(call)
+            for call in calls:
+                self._tool(call)
 
     def _thoughts(self, delta: Json) -> None:
         thoughts = delta.get("reasoning_content") or delta.get("reasoning")
@@ -109,6 +114,8 @@ class ChatReader:
         if not isinstance(function, dict):
             raise bad("a chunk calls no function")
         index, id, name = call.get("index"), call.get("id"), function.get("name")
+        if not isinstance(id, str | None) or not isinstance(name, str | None):
+            raise bad("a chunk calls a tool whose id or name is no text")
         if not isinstance(index, int):
             index = self._call if self._call >= 0 and id in (None, "", self._calls.get(self._call)) else self._call + 1
         known = self._calls.get(index)
@@ -124,7 +131,7 @@ class ChatReader:
                 return
             self._calls[index] = id or counts.new_id("call_")
             self._call = index
-            self._out.call(self._calls[index], str(name))
+            self._out.call(self._calls[index], name)
         elif index != self._call:
             raise bad("its chunks mix up several tool calls")
         arguments = function.get("arguments")

@@ -47,6 +47,13 @@ def new_id(prefix: str, upstream: object = None) -> str:
     return prefix + uuid.uuid4().hex
 
 
+def stop_of(stops: dict[str, Stop], said: object) -> Stop:
+    """Why an upstream stopped; what is not known is no limit and no refusal, so it just stopped."""
+    if not isinstance(said, str):
+        raise bad("it gives no text for why it ends")
+    return stops.get(said, "stop")
+
+
 def now() -> int:
     """Seconds since 1970."""
     return int(time.time())

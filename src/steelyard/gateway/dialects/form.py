@@ -171,6 +171,13 @@ def a_text(value: Any, at: Sequence[str | int]) -> str:
     return value
 
 
+def a_flag(value: Any, at: Sequence[str | int]) -> bool:
+    """The value, which must be true or false. Raises InvalidInput."""
+    if not isinstance(value, bool):
+        raise wrong(at, "true or false")
+    return value
+
+
 def a_number(value: Any, at: Sequence[str | int]) -> int | float:
     """The value, which must be a number. Raises InvalidInput."""
     if isinstance(value, bool) or not isinstance(value, int | float):

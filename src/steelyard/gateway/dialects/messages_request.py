@@ -112,9 +112,10 @@ def _read_rest(body: Json, request: Request) -> None:
         if "user_id" in metadata:
             options["user"] = a_text(metadata["user_id"], ("body", "metadata", "user_id"))
     if "service_tier" in body:
-        if body["service_tier"] not in _TIERS:
+        tier = a_text(body["service_tier"], ("body", "service_tier"))
+        if tier not in _TIERS:
             raise refuse(("body", "service_tier"), "must be auto or standard_only")
-        options["service_tier"] = _TIERS[body["service_tier"]]
+        options["service_tier"] = _TIERS[tier]
     if "tools" in body:
         tools = a_list(body["tools"], ("body", "tools"))
         request.tools = [_read_tool(tool, ("body", "tools", index)) for index, tool in enumerate(tools)]

@@ -87,9 +87,9 @@ class MessagesReader:
         self._index = event.get("index", -1)
         out = self._out
         if kind == "text":
-            if text := block.get("text"):
+            if block.get("text"):
                 self.started = True
-                out.text(text)
+                out.text(_text(block, "text"))
         elif kind == "tool_use":
             if not isinstance(block.get("name"), str):
                 raise bad("it calls a tool without a name")
@@ -97,9 +97,9 @@ class MessagesReader:
             self._input = block.get("input") or {}
             out.call(block.get("id") or counts.new_id("toolu_"), block["name"])
         elif kind == "thinking":
-            if text := block.get("thinking"):
+            if block.get("thinking"):
                 self.started = True
-                out.reasoning(text)
+                out.reasoning(_text(block, "thinking"))
         elif kind == "redacted_thinking":
             self.started = True
             out.sealed(str(block.get("data", "")))
@@ -118,7 +118,7 @@ class MessagesReader:
         if kind == "citations_delta" and self._kind == "text":
             # Where a text came from; it is the same without.
             return
-        if self._kind is None or _DELTAS.get(kind or "") != self._kind:
+        if self._kind is None or not isinstance(kind, str) or _DELTAS.get(kind) != self._kind:
             raise bad(f"its stream has a {kind} where none can be")
         self.started = True
         if kind == "text_delta":
@@ -150,7 +150,7 @@ class MessagesReader:
         if said == "pause_turn":
             raise bad("it is not done yet (pause_turn)")
         if said is not None:
-            self._stop = counts.MESSAGES_STOPS.get(said, "stop")
+            self._stop = counts.stop_of(counts.MESSAGES_STOPS, said)
             self._sequence = delta.get("stop_sequence") if self._stop == "sequence" else None
         if explained := explanation(delta.get("stop_details")):
             self._out.refusal(explained)

@@ -15,6 +15,7 @@ from steelyard.gateway.dialects.form import (
     Turn,
     a_count,
     a_dict,
+    a_flag,
     a_list,
     a_number,
     a_text,
@@ -127,7 +128,8 @@ def _read_rest(body: Json, request: Request) -> None:
         if name != "reasoning.encrypted_content":
             raise refuse(("body", "include", index), "only reasoning.encrypted_content can be included")
     request.stream = body.get("stream") is True
-    request.parallel = body.get("parallel_tool_calls")
+    if "parallel_tool_calls" in body:
+        request.parallel = a_flag(body["parallel_tool_calls"], ("body", "parallel_tool_calls"))
     if "text" in body:
         _read_text(given(a_dict(body["text"], ("body", "text"))), request)
     if "reasoning" in body:
@@ -265,6 +267,7 @@ def _read_tool(value: Any, at: At) -> Json:
         if tool.get(name, off) != off:
             raise refuse((*at, name), "the upstream's API has nothing like it; leave it out")
     a_text(tool.get("name"), (*at, "name"))
+    a_dict(tool.get("parameters", {}), (*at, "parameters"))
     # What a tool answers is ours to say, not the model's: the schema of it is a note.
     return {name: tool[name] for name in ("name", "description", "parameters", "strict") if name in tool}
 

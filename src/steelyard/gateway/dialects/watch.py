@@ -90,7 +90,8 @@ class StreamWatch:
             return
         if usage := chunk.get("usage"):
             self.usage = counts.chat_usage(usage) or self.usage
-        for choice in chunk.get("choices") or ():
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
             if choice.get("finish_reason"):

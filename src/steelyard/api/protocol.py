@@ -81,7 +81,7 @@ class SteelyardProtocol(HttpToolsProtocol):
 
         if self.scheme == "http":
             cycle.scope["extensions"] = _EXTENSIONS
-        self._leaving = cycle.scope[LEAVING] = Leaving()  # type: ignore[typeddict-unknown-key]
+        self._leaving = cycle.scope[LEAVING] = Leaving()  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, in_one_piece)
 
     _leaving: Leaving | None = None

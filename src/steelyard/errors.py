@@ -12,6 +12,7 @@
     ├── BadCursor                      bad_cursor            400   a cursor that we did not make, or for another list
     ├── BadCall                        bad_call              400   a request for inference that names no model
     ├── BadReference                   bad_reference         400   a reference to something that must exist and does not
+    ├── Unauthorized                   unauthorized          401   nobody has said who they are, or nobody believes it
     ├── Forbidden                      forbidden             403   policy says no
     │   ├── FileRefused                file_refused          403   a file that may not come in, or leave, by policy
     │   └── OutboundRefused            outbound_refused      403   the server may not send requests to that address
@@ -150,6 +151,11 @@ class BadCall(SteelyardError):
 class BadReference(SteelyardError):
     code = "bad_reference"
     status = 400
+
+
+class Unauthorized(SteelyardError):
+    code = "unauthorized"
+    status = 401
 
 
 class Forbidden(SteelyardError):

@@ -7,7 +7,10 @@ from typing import NamedTuple, Protocol
 from steelyard.actions.files.pulls import Pulls
 from steelyard.auth.vault import Sealer
 from steelyard.blobs.protocol import BlobStore, Staging
+from steelyard.errors import Forbidden
 from steelyard.outbound.policy import OutboundPolicy
+from steelyard.records.access import Access
+from steelyard.records.audit import By
 from steelyard.records.filesets import FileEntry, Pinned
 from steelyard.records.history import Note, Verb
 from steelyard.records.kinds import Fields, Row
@@ -16,15 +19,39 @@ from steelyard.store.protocol import Store
 
 
 class Caller(NamedTuple):
-    """Who is asking, and why. `name` is None where nobody had to say (a server without authentication)."""
+    """Who is asking, and why. Without `access` (a server without authentication) nobody has a name, and everybody may
+    do everything.
+    """
 
     name: str | None = None
     request_id: str = ""
     reason: str | None = None
+    access: Access | None = None
+    by: By | None = None
+    """What the audit writes down of them."""
 
     def note(self, action: Verb, at: str, cause: str | None = None) -> Note:
         """The note that a change by this caller leaves in the history."""
-        return Note(action, at, self.name, self.request_id, self.reason, cause)
+        return Note(action, at, self.name, self.request_id, self.reason, cause, self.by)
+
+    def may(self, permission: str, workspace: str | None) -> bool:
+        """Whether they have a permission in a workspace; None: for the whole server."""
+        return self.access is None or self.access.may(permission, workspace)
+
+    def require(self, permission: str, workspace: str | None) -> None:
+        """Raises Forbidden if they do not have a permission."""
+        if not self.may(permission, workspace):
+            raise forbidden(permission, workspace)
+
+    def sees(self, kind: str, workspace: str, name: str) -> bool:
+        """Whether a record is there for them."""
+        return self.access is None or self.access.sees(kind, workspace, name)
+
+
+def forbidden(permission: str, workspace: str | None) -> Forbidden:
+    """The error of a permission that is missing; it does not tell whether there is such a workspace."""
+    where = f" in the workspace {workspace!r}" if workspace is not None else ""
+    return Forbidden(f"you do not have the permission {permission}{where}", permission=permission)
 
 
 class Sources(Protocol):

@@ -1,8 +1,10 @@
 """What is kept of each change: when, by whom, why, and the record's state after it."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from steelyard.records.kinds import Fields
+from steelyard.records.audit import By, Entry
+from steelyard.records.kinds import Fields, Row
 
 Verb = Literal["create", "update", "revert", "delete", "undelete", "purge", "freeze", "unfreeze", "inspect", "distrust"]
 
@@ -16,6 +18,31 @@ class Note(NamedTuple):
     request_id: str = ""
     reason: str | None = None
     cause: str | None = None
+    by: By | None = None
+    """What the audit writes down of the caller; None where there is no audit."""
+
+
+def audited(row: Row, note: Note, changed: Sequence[str]) -> Entry:
+    """A change of a record, as the audit tells it."""
+    by = note.by or By()
+    detail = ", ".join(changed) if note.action != "create" else None
+    return Entry(
+        note.at,
+        "allowed",
+        f"{row.kind}.{note.action}",
+        note.actor,
+        by.key_id,
+        by.issuer,
+        by.address,
+        note.request_id or None,
+        by.rule,
+        row.kind,
+        row.workspace or (row.name if row.kind == "workspace" else None),
+        row.name,
+        row.id,
+        row.revision,
+        (detail or note.reason) and f"{detail or ''}{': ' if detail and note.reason else ''}{note.reason or ''}",
+    )
 
 
 class Revision(NamedTuple):

@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
+from steelyard.records.access import Binding
+from steelyard.records.audit import Entry, StoredEntry
 from steelyard.records.blobs import Blob, BlobState, StoredInspection
 from steelyard.records.deliveries import Delivery, Follower, WebhookState
 from steelyard.records.filesets import Commit, FileChange, FileEntry
 from steelyard.records.filters.ast import Filter
 from steelyard.records.history import DeletedRow, Note, Revision
+from steelyard.records.keys import ApiKey
 from steelyard.records.kinds import Link, Row
 from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
@@ -222,6 +225,36 @@ class ReadTransaction(Protocol):
     async def spent(self, day: str) -> list[Spent]:
         """All that was spent, by workspace, model, key and currency, as of a day (`2026-01-31`)."""
 
+    async def keys(self) -> list[ApiKey]:
+        """All API keys, also those that are revoked, in the order in which they were made."""
+
+    async def key(self, id: str) -> ApiKey | None:
+        """The API key of that id."""
+
+    async def bindings(self) -> list[Binding]:
+        """All bindings of roles, also those that are revoked, in the order in which they were granted."""
+
+    async def binding(self, id: str) -> Binding | None:
+        """The binding of that id."""
+
+    async def last_audit(self) -> tuple[int, str]:
+        """The number and the hash of the last entry of the audit; those of its beginning if there is none."""
+
+    async def audit(
+        self,
+        *,
+        after: int,
+        limit: int,
+        newest_first: bool = False,
+        workspaces: Sequence[str] | None = None,
+        equal: Sequence[tuple[str, str]] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[StoredEntry]:
+        """Up to `limit` entries of the audit that follow number `after` (newest first: that are before it), of those
+        workspaces (None: all and none), whose columns have the values of `equal`, from a time until before another.
+        """
+
 
 class WriteTransaction(ReadTransaction, Protocol):
     """A view that can be changed; all its changes are stored together, or none. A change leaves a revision."""
@@ -326,6 +359,27 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     async def put_days_together(self, before: str) -> None:
         """Makes one sum for each month of what was spent on the days before a day."""
+
+    async def put_key(self, key: ApiKey) -> None:
+        """Stores a new API key. Raises AlreadyExists if its owner has one of that name in force."""
+
+    async def revoke_key(self, id: str, at: str) -> bool:
+        """Ends a key; answers whether it was in force."""
+
+    async def touch_key(self, id: str, at: str) -> None:
+        """Notes when a key was used last."""
+
+    async def put_binding(self, binding: Binding) -> bool:
+        """Stores a binding of a role; answers whether there was none like it in force."""
+
+    async def revoke_binding(self, binding: Binding, at: str) -> bool:
+        """Ends a binding; answers whether it was in force."""
+
+    async def revoke_bindings_of_workspace(self, workspace: str, at: str) -> None:
+        """Ends all bindings of a workspace."""
+
+    async def put_audit(self, entry: Entry) -> None:
+        """Adds an entry to the audit, with the hash that its place in the chain gives it."""
 
 
 class Store(Protocol):

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from steelyard.errors import AlreadyExists
-from steelyard.records.history import DeletedRow, Note
+from steelyard.records.history import DeletedRow, Note, audited
 from steelyard.records.kinds import Link, Row
 from steelyard.store.protocol import EVERY, KeptAnswer, Key
+from steelyard.store.sqlite_access import AccessChanges
 from steelyard.store.sqlite_files import FileChanges
 from steelyard.store.sqlite_secrets import SecretChanges
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
@@ -18,7 +19,9 @@ from steelyard.store.sqlite_webhooks import WebhookChanges
 from steelyard.store.statements import Statement
 
 
-class SqliteWriteTransaction(FileChanges, SecretChanges, UsageChanges, WebhookChanges, SqliteReadTransaction):
+class SqliteWriteTransaction(
+    AccessChanges, FileChanges, SecretChanges, UsageChanges, WebhookChanges, SqliteReadTransaction
+):
     """Reads and changes. The writer begins and ends it; each action of a batch gets one of its own.
 
     With `savepoint` one is set before the action's first change, so that its changes can be taken back without those of
@@ -108,6 +111,9 @@ class SqliteWriteTransaction(FileChanges, SecretChanges, UsageChanges, WebhookCh
         self._change(
             "note", (*stamps, note.action, note.at, note.actor, note.request_id, note.reason, None, "[]", None)
         )
+        if note.by is not None:
+            gone = Row(row.kind, row.id, row.workspace, row.name, row.revision + 1, row.created_at, note.at, {})
+            self._audit(audited(gone, note, []))
         self._change("forget_revisions", (row.id,))
         self._change("forget_deleted", (row.id,))
         if row.kind == "fileset":
@@ -130,7 +136,9 @@ class SqliteWriteTransaction(FileChanges, SecretChanges, UsageChanges, WebhookCh
         self.touched.append(Key(row.kind, row.workspace, row.name))
 
     def _note(self, row: Row, note: Note, changed: Sequence[str], fields: str | None) -> int | None:
-        """The number of the revision; None where no history is kept."""
+        """The number of the revision; None where no history is kept. The audit has it too, where there is one."""
+        if note.by is not None:
+            self._audit(audited(row, note, changed))
         if not self._history:
             return None
         stamps = (row.id, row.kind, row.workspace, row.name, row.revision, note.action, note.at)

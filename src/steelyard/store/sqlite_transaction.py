@@ -11,6 +11,7 @@ from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
 from steelyard.store.protocol import KeptAnswer, Query
+from steelyard.store.sqlite_access import AccessReads
 from steelyard.store.sqlite_files import FileReads
 from steelyard.store.sqlite_lineage import LineageReads
 from steelyard.store.sqlite_secrets import SecretReads
@@ -24,7 +25,7 @@ _COLUMNS = (
 )
 
 
-class SqliteReadTransaction(FileReads, LineageReads, SecretReads, UsageReads, WebhookReads):
+class SqliteReadTransaction(AccessReads, FileReads, LineageReads, SecretReads, UsageReads, WebhookReads):
     """Reads on a connection; what it sees is consistent if the connection is within BEGIN and COMMIT."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, Statement]) -> None:

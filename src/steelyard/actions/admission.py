@@ -1,0 +1,44 @@
+"""Whether a caller may do what they ask: the one question, asked of the one table (`records/permissions.py`)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from steelyard.actions.context import forbidden
+from steelyard.auth.directory import Identity
+from steelyard.errors import Unauthorized
+from steelyard.records.permissions import Rule
+from steelyard.records.workspaces import EVERY_WORKSPACE
+
+_SIGN_IN = "say who you are: Authorization: Bearer with an API key, or with a token of the identity provider"
+
+
+def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> str | None:
+    """By which role, of which binding, somebody may do an operation; None where nobody needs one.
+
+    Raises Unauthorized for somebody who has not said who they are, Forbidden. It is asked before anything is looked up:
+    that a workspace is not there, and that one may not see it, are one answer.
+    """
+    permission, where = rule
+    if where == "open":
+        return None
+    if identity is None:
+        raise Unauthorized(_SIGN_IN, headers={"WWW-Authenticate": "Bearer"})
+    access = identity.access
+    if where == "signed-in" or not permission:
+        return None
+    if where in {"workspace", "workspace-name"}:
+        workspace = path.get("workspace" if where == "workspace" else "name", "")
+        if workspace == EVERY_WORKSPACE and where == "workspace":
+            if not access.may_anywhere(permission):
+                raise forbidden(permission, None)
+            return None  # the answer holds what may be seen
+        if not access.may(permission, workspace):
+            raise forbidden(permission, workspace)
+        return access.rules.get((workspace, permission)) or access.rules.get(("", permission))
+    if where == "anywhere":
+        if not access.may_anywhere(permission):
+            raise forbidden(permission, None)
+        return None
+    if not access.may(permission, None):
+        raise forbidden(permission, None)
+    return access.rules.get(("", permission))

@@ -1,0 +1,146 @@
+"""Who is calling, and what they may do: values, and pure functions over them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+from steelyard.records.names import Reference
+from steelyard.records.permissions import KIND_PERMISSIONS, PLATFORM_ROLES, ROLES, allowed_by_scopes
+
+SYSTEM = "system"
+"""The workspace in which roles for the whole server are given."""
+EVERYBODY = "*"
+"""The principal that stands for everybody who has said who they are."""
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Binding(NamedTuple):
+    """That a principal (a subject, an e-mail address, a group, or everybody) has a role in a workspace."""
+
+    id: str
+    principal: str
+    workspace: str
+    role: str
+    granted_by: str | None
+    granted_at: str
+    revoked_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: as a token or a key of theirs says. `scopes` narrow what their roles allow."""
+
+    subject: str
+    email: str | None = None
+    groups: frozenset[str] = frozenset()
+    issuer: str | None = None
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What bindings may call them. A group has `group:` before its name: else one that somebody has called as the
+        subject of somebody else would have what that one has.
+        """
+        mail = (self.email,) if self.email else ()
+        return (self.subject, *mail, *(f"group:{name}" for name in self.groups), EVERYBODY)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a key takes away from what its owner may; empty tuples take nothing away."""
+
+    scopes: tuple[str, ...] = ()
+    workspaces: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """As `workspace/name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What somebody may do: `everywhere`, and in each workspace. `models` bounds which may be called (None: all)."""
+
+    everywhere: frozenset[str] = _NOTHING
+    in_workspaces: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    rules: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
+    """By which role, of which binding, a permission is there; for the audit."""
+    models: frozenset[str] | None = None
+
+    def may(self, permission: str, workspace: str | None) -> bool:
+        """Whether they have a permission in a workspace; None: for the whole server."""
+        if permission in self.everywhere:
+            return True
+        return workspace is not None and permission in self.in_workspaces.get(workspace, _NOTHING)
+
+    def may_anywhere(self, permission: str) -> bool:
+        """Whether they have a permission in any workspace."""
+        return permission in self.everywhere or any(permission in has for has in self.in_workspaces.values())
+
+    def workspaces(self, permission: str) -> frozenset[str] | None:
+        """The workspaces in which they have a permission; None for all."""
+        if permission in self.everywhere:
+            return None
+        return frozenset(name for name, has in self.in_workspaces.items() if permission in has)
+
+    def sees(self, kind: str, workspace: str, name: str) -> bool:
+        """Whether a record is there for them."""
+        begin = KIND_PERMISSIONS[kind]
+        return self.may(f"{begin}.read", name if kind == "workspace" else workspace)
+
+    def may_call(self, model: str) -> bool:
+        """Whether they may call the model `workspace/name`, as far as a key of theirs bounds that."""
+        return self.models is None or model in self.models
+
+
+def access_of(principal: Principal, bindings: Iterable[Binding], narrowing: Narrowing | None = None) -> Access:
+    """What `principal` may do by those of `bindings` that are about them, as far as a key of theirs lets them."""
+    names = set(principal.names)
+    narrow = narrowing or Narrowing()
+    everywhere: set[str] = set()
+    in_workspaces: dict[str, set[str]] = {}
+    rules: dict[tuple[str, str], str] = {}
+    for binding in bindings:
+        if binding.principal not in names or binding.revoked_at is not None:
+            continue
+        granted = {
+            permission
+            for permission in ROLES.get(binding.role, _NOTHING)
+            if allowed_by_scopes(permission, principal.scopes) and allowed_by_scopes(permission, narrow.scopes)
+        }
+        where = None if binding.role in PLATFORM_ROLES and binding.workspace == SYSTEM else binding.workspace
+        if binding.role in PLATFORM_ROLES and where is not None:
+            continue  # such a role means nothing in a workspace of its own
+        if where is None and narrow.workspaces:
+            for workspace in narrow.workspaces:
+                in_workspaces.setdefault(workspace, set()).update(granted)
+                rules.update({(workspace, one): f"{binding.role}@{binding.workspace}" for one in granted})
+        elif where is None:
+            everywhere |= granted
+            rules.update({("", one): f"{binding.role}@{binding.workspace}" for one in granted})
+        elif not narrow.workspaces or where in narrow.workspaces:
+            in_workspaces.setdefault(where, set()).update(granted)
+            rules.update({(where, one): f"{binding.role}@{where}" for one in granted})
+    return Access(
+        frozenset(everywhere),
+        MappingProxyType({name: frozenset(has) for name, has in in_workspaces.items()}),
+        MappingProxyType(rules),
+        frozenset(narrow.models) if narrow.models else None,
+    )
+
+
+def covers(wider: Access, narrower: Access) -> bool:
+    """Whether everything that `narrower` allows, `wider` does too: a key never exceeds who makes it."""
+    if not narrower.everywhere <= wider.everywhere:
+        return False
+    if wider.models is not None and (narrower.models is None or not narrower.models <= wider.models):
+        return False
+    return all(
+        has <= (wider.everywhere | wider.in_workspaces.get(name, _NOTHING))
+        for name, has in narrower.in_workspaces.items()
+    )
+
+
+def is_reference(text: str) -> Reference | None:
+    """The model that an entry of `models` names, which is always whole."""
+    workspace, between, name = text.partition("/")
+    return Reference(workspace, name) if between and workspace and name and "/" not in name else None

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.api.access_log import AccessLog
 from steelyard.api.errors import unexpected_response
+from steelyard.api.gatekeeper import Gatekeeper
 from steelyard.api.requests import Server
 from steelyard.scope import HEADERS, REQUEST_ID, ROUTE, SERVER
 
@@ -25,7 +26,10 @@ _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 class Edge:
     """Wraps the application; pure ASGI, because it runs for every request."""
 
-    def __init__(self, app: ASGIApp, server: Server, access_log: AccessLog | None) -> None:
+    def __init__(
+        self, app: ASGIApp, server: Server, access_log: AccessLog | None, gatekeeper: Gatekeeper | None = None
+    ) -> None:
+        self._gatekeeper = gatekeeper
         self._app = app
         self._server = server
         self._metrics = server.metrics
@@ -58,7 +62,10 @@ class Edge:
             return send(message)
 
         try:
-            await self._app(scope, receive, answer)
+            if self._gatekeeper is None:
+                await self._app(scope, receive, answer)
+            else:
+                await self._gatekeeper(scope, receive, answer, self._app)
         except ClientDisconnect:
             status = _CLIENT_GONE  # nobody is there to be answered
         except Exception:  # the outermost layer: whatever it is, the caller gets an answer and the log the reason

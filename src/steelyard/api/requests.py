@@ -6,12 +6,15 @@ from typing import Any, Literal, NamedTuple
 from starlette.requests import ClientDisconnect, Request
 
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.guard import guarded
 from steelyard.api.metrics import Metrics
+from steelyard.auth.directory import Identity
 from steelyard.errors import InvalidParameters, TooLarge, UnsupportedMediaType
+from steelyard.records.audit import By
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
 from steelyard.records.patch import Said
 from steelyard.records.strict_json import decode
-from steelyard.scope import HEADERS, REQUEST_ID, SERVER
+from steelyard.scope import HEADERS, IDENTITY, REQUEST_ID, RULE, SERVER
 from steelyard.settings import LimitSettings
 
 # Media types that say more than "JSON": what a change in them means.
@@ -40,9 +43,10 @@ class Stopping:
 
 
 def context_of(request: Request) -> Context:
-    """The server's context."""
+    """The server's context, in which the caller reads only what is there for them."""
     context: Context = request.scope[SERVER].context
-    return context
+    identity: Identity | None = request.scope.get(IDENTITY)
+    return context if identity is None else guarded(context, identity.access)
 
 
 def limits_of(request: Request) -> LimitSettings:
@@ -64,7 +68,7 @@ def header(request: Request, name: bytes) -> bytes | None:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who is asking, and why. Without authentication nobody has a name, and no header gives one.
+    """Who is asking, and why. Without authentication nobody has a name; no header of the caller's gives one.
 
     Raises InvalidParameters for a reason that is too long.
     """
@@ -74,7 +78,13 @@ def caller_of(request: Request) -> Caller:
     if reason is not None and len(reason) > _REASON_LENGTH:
         message = f"must have at most {_REASON_LENGTH} characters"
         raise InvalidParameters.of(("header", "X-Steelyard-Reason"), "string_too_long", message)
-    return Caller(None, request.scope.get(REQUEST_ID, ""), reason or None)
+    identity: Identity | None = request.scope.get(IDENTITY)
+    request_id = request.scope.get(REQUEST_ID, "")
+    if identity is None:
+        return Caller(None, request_id, reason or None)
+    principal, client = identity.principal, request.scope.get("client")
+    by = By(identity.key_id, principal.issuer, client[0] if client else None, request.scope.get(RULE))
+    return Caller(principal.subject, request_id, reason or None, identity.access, by)
 
 
 def conditions_of(request: Request) -> Conditions:

@@ -58,7 +58,8 @@ class Spent(NamedTuple):
 
 
 class UsageQuery(NamedTuple):
-    """Which usage is asked for: that of one workspace (None: of all) that fits all that is not None.
+    """Which usage is asked for: that of one workspace (None: of all) that fits all that is not None. `workspaces` leaves
+    out that of all others.
 
     Times are as records write them; `since` is in, `until` is out. `status` is the lowest and the highest one.
     """
@@ -72,6 +73,7 @@ class UsageQuery(NamedTuple):
     route: str | None = None
     request_id: str | None = None
     status: tuple[int, int] | None = None
+    workspaces: tuple[str, ...] | None = None
 
 
 class Place(NamedTuple):

@@ -415,6 +415,61 @@ class TelemetrySettings(_Section):
     service_name: str = Field("steelyard", min_length=1, max_length=255, description="The name that traces come under.")
 
 
+class OidcSettings(_Section):
+    """An identity provider whose tokens are believed (OpenID Connect)."""
+
+    issuer: str | None = Field(
+        None,
+        max_length=2048,
+        description="The issuer's URL, as `https://login.example.com/realms/ml`; its keys are found from there.",
+    )
+    client_id: str | None = Field(None, max_length=255, description="The client's id, for signing in.")
+    audience: str | None = Field(
+        None, max_length=255, description="Whom a token must be for (`aud`). Unset: the client's id."
+    )
+    groups_claim: str = Field("groups", max_length=255, description="The claim that names the groups of a person.")
+    scopes: Words = Field(
+        ("openid", "email", "profile", "offline_access"), description="What is asked for when somebody signs in."
+    )
+    skew_seconds: Whole = Field(60, ge=0, le=600, description="How far clocks may be apart, in seconds.")
+
+
+class AuthSettings(_Section):
+    """Who may do what."""
+
+    enabled: bool = Field(
+        False,
+        description="Whether callers must say who they are. Off, everybody who reaches the server may do everything: it "
+        "then listens on the loopback address only, unless `auth.insecure` is set.",
+    )
+    insecure: bool = Field(
+        False, description="Listen on other than the loopback address although nobody must say who they are."
+    )
+    admin_email: str | None = Field(
+        None, max_length=256, description="The e-mail address of somebody who is PlatformAdmin from the first start on."
+    )
+    allowed_hosts: Items = Field(
+        (),
+        description="The names by which browsers may call this server (`Host`), beside localhost, while nobody must say "
+        "who they are.",
+    )
+    oidc: OidcSettings = OidcSettings()
+    workloads: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)] = Field(
+        (),
+        description="Workloads that may trade their token for one of this server, as `issuer|subject pattern|principal`, "
+        "for example `https://token.actions.githubusercontent.com|repo:acme/models:*|ci-models`.",
+    )
+    proxy_addresses: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_items)
+    ] = Field((), description="Networks of proxies that may say who a caller is (with `auth.proxy_secret`).")
+    proxy_secret: SecretStr | None = Field(
+        None, description="What such a proxy sends in `X-Steelyard-Proxy-Secret`, to be believed."
+    )
+    attempts_per_minute: Whole = Field(
+        30, ge=1, le=100_000, description="How many failed sign-ins a minute an address, or a key's id, may have."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one server; a value that is passed in, never a global."""
 
@@ -473,6 +528,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    auth: AuthSettings = AuthSettings()
     gateway: GatewaySettings = GatewaySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     usage: UsageSettings = UsageSettings()

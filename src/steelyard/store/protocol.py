@@ -32,7 +32,8 @@ T = TypeVar("T")
 class Query:
     """A list: the records of `kind` in `workspace` (None for all), in the order of `sort`, ties broken by id.
 
-    `after` is the last row already seen, as its sort value and id.
+    `after` is the last row already seen, as its sort value and id. `workspaces` leaves out those of all others (of
+    workspaces themselves, the others).
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Query:
     offset: int = 0
     filter: Filter | None = None
     after: tuple[str, str] | None = None
+    workspaces: frozenset[str] | None = None
 
 
 class Key(NamedTuple):

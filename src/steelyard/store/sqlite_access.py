@@ -124,4 +124,6 @@ def _key(found: Sequence[Any]) -> ApiKey:
     *stamps, narrowing, made_by_key = found
     given = orjson.loads(narrowing)
     narrow = Narrowing(tuple(given["scopes"]), tuple(given["workspaces"]), tuple(given["models"]))
-    return ApiKey(*stamps, narrow, tuple(given["networks"]), given["email"], tuple(given["groups"]), made_by_key)
+    made = ApiKey(*stamps, narrow)
+    networks, groups = tuple(given["networks"]), tuple(given["groups"])
+    return made._replace(networks=networks, email=given["email"], groups=groups, made_by_key=made_by_key)

@@ -58,7 +58,7 @@ class SqliteReadTransaction(AccessReads, FileReads, LineageReads, SecretReads, U
         return [_row(found) for found in rows]
 
     async def count(self, query: Query) -> int:
-        if query.filter is None:
+        if query.filter is None and query.workspaces is None:
             name, values = "count", [query.kind, query.workspace]
             if query.workspace is None:
                 name, values = "count_everywhere", [query.kind]
@@ -176,6 +176,10 @@ def _where(query: Query) -> tuple[str, list[Any]]:
     if query.workspace is not None:
         where += " AND r.workspace = ?"
         values.append(query.workspace)
+    if query.workspaces is not None:
+        column = "r.name" if query.kind == "workspace" else "r.workspace"
+        where += f" AND {column} IN (SELECT value FROM json_each(?))"
+        values.append(orjson.dumps(sorted(query.workspaces)).decode())
     if query.filter is not None:
         condition, parameters = compile_filter(query.filter)
         where += f" AND ({condition})"

@@ -110,6 +110,9 @@ def _where(query: UsageQuery) -> tuple[str, list[Any]]:
         if value is not None:
             conditions.append(f'"{column}" = ?')
             values.append(value)
+    if query.workspaces is not None:
+        conditions.append("workspace IN (SELECT value FROM json_each(?))")
+        values.append(orjson.dumps(query.workspaces).decode())
     if query.since is not None:
         conditions.append("at >= ?")
         values.append(microseconds(query.since))

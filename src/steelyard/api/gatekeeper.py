@@ -1,0 +1,120 @@
+"""Stands before everything else: finds out who is calling, and lets nobody guess.
+
+On a server without authentication it only turns away requests that a web page somewhere else has made a browser send.
+"""
+
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from steelyard.actions.identities import Identities
+from steelyard.actions.refusals import Refusals
+from steelyard.api.errors import error_response
+from steelyard.auth.abuse import Attempts
+from steelyard.auth.directory import Identity
+from steelyard.errors import Forbidden, SteelyardError, Unauthorized
+from steelyard.scope import HEADERS, IDENTITY, REQUEST_ID
+
+_BEARER = b"bearer "
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Gatekeeper:
+    """Says who is calling, by key or token; and writes down who was refused."""
+
+    def __init__(self, identities: Identities, attempts: Attempts, refusals: Refusals) -> None:
+        self._identities = identities
+        self._attempts = attempts
+        self._refusals = refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        """Answers a request, or hands it on with who sends it."""
+        client = scope.get("client")
+        address = client[0] if client else None
+        refused = 0
+
+        async def watch(message: "dict[str, object]") -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] in {401, 403}:
+                refused = message["status"]  # type: ignore[assignment]
+            await send(message)
+
+        identity: Identity | None = None
+        try:
+            identity = scope[IDENTITY] = await self._identified(scope[HEADERS], address)
+        except SteelyardError as error:
+            await error_response(error, scope["path"], scope["method"])(scope, receive, watch)  # type: ignore[arg-type]
+        else:
+            await app(scope, receive, watch)  # type: ignore[arg-type]
+        if refused:
+            self._refusals.add(identity, address, scope[REQUEST_ID], scope["method"], scope["path"], refused)
+
+    async def _identified(self, headers: Mapping[bytes, bytes], address: str | None) -> Identity | None:
+        credential = credential_of(headers)
+        if credential is None:
+            return None
+        self._attempts.check(address, credential)
+        try:
+            return await self._identities.identify(credential, address)
+        except Unauthorized:
+            self._attempts.failed(address, credential)
+            raise
+
+
+def credential_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key or token that a request brings: as OpenAI's clients send it, or as Anthropic's. Raises Unauthorized."""
+    given = headers.get(b"authorization")
+    if given is None:
+        given = headers.get(b"x-api-key")
+        if given is None:
+            return None
+    elif given[:7].lower() == _BEARER:
+        given = given[7:]
+    else:
+        raise Unauthorized(
+            "send Authorization: Bearer with an API key or a token", headers={"WWW-Authenticate": "Bearer"}
+        )
+    text = given.strip().decode("latin-1")
+    if not text.isascii() or not text.isprintable() or not 0 < len(text) <= 16_384:
+        raise Unauthorized("this is no API key and no token", headers={"WWW-Authenticate": "Bearer"})
+    return text
+
+
+class OpenDoor:
+    """For a server without authentication: nobody is asked, but a web page of somebody else's gets nothing."""
+
+    def __init__(self, allowed_hosts: frozenset[str]) -> None:
+        self._hosts = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        """Answers a request, or hands it on."""
+        error = self._refusal(scope[HEADERS], scope["method"])
+        if error is None:
+            await app(scope, receive, send)
+        else:
+            await error_response(error, scope["path"], scope["method"])(scope, receive, send)
+
+    def _refusal(self, headers: Mapping[bytes, bytes], method: str) -> Forbidden | None:
+        # A name of somebody's that leads to this machine makes a page of theirs one of ours (DNS rebinding).
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if name and not self._known(name):
+            return Forbidden(f"this server does not answer to the host {name[:200]!r} (setting auth.allowed_hosts)")
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        if method not in _SAFE and (site == b"cross-site" or (origin is not None and not self._same(origin, host))):
+            return Forbidden("a page of another site may not write here")
+        return None
+
+    def _known(self, name: str) -> bool:
+        if name in _LOOPBACK_NAMES or name in self._hosts or "*" in self._hosts:
+            return True
+        try:
+            return ip_address(name.strip("[]")) in ip_network("127.0.0.0/8")
+        except ValueError:
+            return False
+
+    @staticmethod
+    def _same(origin: bytes, host: str) -> bool:
+        return origin.decode("latin-1").partition("://")[2] == host

@@ -151,13 +151,29 @@ def late(seconds: float) -> Behaviour:
 
 
 def mid_stream(*events: bytes, after: int = 2, more: bool = True) -> Behaviour:
-    """Sends these events among its own, after the first `after`; without `more` the answer ends there."""
+    """Sends the first `after` of its own events, a while later these; without `more` the answer ends there."""
 
-    def change(answer: Reply) -> Reply:
+    async def run(exchange: Exchange) -> None:
+        answer = exchange.reply
+        await exchange.send(answer.head + b"".join(map(answer.framed, answer.pieces[:after])))
+        await exchange.wait(0.1)
         rest = answer.pieces[after:] if more else ()
-        return replace(answer, pieces=(*answer.pieces[:after], *events, *rest))
+        await exchange.send(b"".join(map(answer.framed, (*events, *rest))) + answer.tail)
 
-    return changed("events of its own", change)
+    return Behaviour("events of its own", run)
+
+
+def chatting(seconds: float, part: bytes = b": still here\n\n") -> Behaviour:
+    """Sends `part` each `seconds`, and never an event of its own."""
+
+    async def run(exchange: Exchange) -> None:
+        answer = exchange.reply
+        await exchange.send(answer.head)
+        while True:
+            await exchange.send(answer.framed(part))
+            await exchange.wait(seconds)
+
+    return Behaviour("comments only", run)
 
 
 def _reset_at_once() -> Behaviour:
@@ -195,6 +211,10 @@ def endless(name: str, begin: bytes, part: bytes) -> Behaviour:
     return Behaviour(name, run)
 
 
+def _rechunked(name: str, change: Callable[[Reply], bytes]) -> Behaviour:
+    return rewired(name, lambda answer: change(replace(answer, framing="chunked")))
+
+
 def _closing(answer: Reply) -> Reply:
     return replace(answer, framing="close")
 
@@ -211,15 +231,15 @@ RESET = _reset_at_once()
 NO_ANSWER = _end_at_once()
 EARLY = _early()
 STALL = stalling()
-BAD_CHUNK_SIZE = rewired("bad chunk size", lambda answer: answer.head + b"zz\r\n" + answer.body)
-BAD_CHUNK_LATER = rewired(
+BAD_CHUNK_SIZE = _rechunked("bad chunk size", lambda answer: answer.head + b"zz\r\n" + answer.body)
+BAD_CHUNK_LATER = _rechunked(
     "bad chunk size later", lambda answer: answer.head + b"".join(map(answer.framed, answer.pieces[:3])) + b"-5\r\nxx"
 )
-CHUNK_WITHOUT_END = rewired(
+CHUNK_WITHOUT_END = _rechunked(
     "chunk without its end",
     lambda answer: answer.head + b"".join(b"%x\r\n%b" % (len(piece), piece) for piece in answer.pieces),
 )
-NO_LAST_CHUNK = rewired("no last chunk", lambda answer: answer.wire.removesuffix(answer.tail))
+NO_LAST_CHUNK = _rechunked("no last chunk", lambda answer: answer.wire.removesuffix(answer.tail))
 LENGTH_TOO_LONG = rewired("content-length too long", lambda answer: _length(answer, 10))
 LENGTH_TOO_SHORT = rewired("content-length too short", lambda answer: _length(answer, -10))
 BAD_JSON = changed("bad JSON", lambda answer: replace(answer, pieces=(answer.body[:-7],)))

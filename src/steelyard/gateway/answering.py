@@ -50,20 +50,25 @@ def _of_attempt(failed: AttemptFailed, dialect: str, client: str) -> ErrorAnswer
     error = failed.error
     said: dict[str, Any] = error_body(client, failed.status, error.message, error.code) | error.details
     if failed.dialect == dialect and failed.upstream_status not in _NAMES_ITSELF:
-        own = _own(failed.body)
+        own = _own(failed.body, client)
         if own is not None:
             said = {"detail": message_in(own.get("error")) or error.message, "code": error.code, **own}
     headers = [header for header in failed.headers if header[0] != b"content-type"]
     return ErrorAnswer(failed.status, headers, orjson.dumps(said, default=str), error.code, error.message)
 
 
-def _own(body: bytes) -> dict[str, Any] | None:
-    """The upstream's own error, if it has the shape that clients of its dialect know."""
+def _own(body: bytes, client: str) -> dict[str, Any] | None:
+    """The upstream's own error, if it has the shape that clients of the dialect `client` know."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return said if isinstance(said, dict) and isinstance(said.get("error"), Mapping) else None
+    error = said.get("error") if isinstance(said, dict) else None
+    if not isinstance(error, Mapping) or not isinstance(error.get("message"), str):
+        return None
+    if client == "anthropic.messages" and (said.get("type") != "error" or not isinstance(error.get("type"), str)):
+        return None
+    return {**said}
 
 
 async def send_error(send: Send, said: ErrorAnswer) -> None:

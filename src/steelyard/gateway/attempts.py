@@ -198,6 +198,7 @@ class Attempts:
         return opened
 
     async def _whole(self, call: Call, opened: Opened, upstream: str) -> None:
+        opened.answer.expect(opened.target.patience.between_chunks, call.deadline)
         data = await opened.answer.body(self._most)
         if opened.inflate is not None:
             data = opened.inflate.feed(data)
@@ -227,7 +228,9 @@ class Attempts:
         else:
             stream = Translating(upstream, call.dialect, call.name, include_usage=call.include_usage)
         events, parts = Events(self._most), list[bytes]()
-        answer.expect(min(opened.target.patience.first_byte, call.deadline - self._now()))
+        # The first token has its time, whatever else is said before it.
+        patience = opened.target.patience.first_byte
+        answer.expect(patience, min(self._now() + patience, call.deadline))
         finished = False
         while not (stream.started or finished):
             data = await answer.read()
@@ -252,7 +255,7 @@ class Attempts:
         status = answer.status
         body = b""
         try:
-            answer.expect(min(target.patience.between_chunks, 10.0))
+            answer.expect(min(target.patience.between_chunks, 10.0), min(self._now() + 10.0, call.deadline))
             body = await answer.body(_ERROR_BYTES)
             if inflate := inflate_of(answer.headers, _ERROR_BYTES):
                 body = inflate.feed(body)

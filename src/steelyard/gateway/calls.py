@@ -174,5 +174,9 @@ def _head(
     if target.default_headers or target.required_headers:
         merged = dict(target.default_headers) | dict(headers) | dict(target.required_headers)
         headers = list(merged.items())
-    query = b"?" + call.query if call.query else b""
+    query = target.base.query
+    if call.query:
+        query = b"%b&%b" % (query, call.query) if query else call.query
+    if query:
+        query = b"?" + query
     return b"%b%b%b%bcontent-length: %d\r\n\r\n" % (begin[0], query, begin[1], lines(headers), length)

@@ -19,6 +19,7 @@ _HEAD_BYTES = 65_536
 """How long the head of an answer may be, in bytes."""
 _HIGH, _LOW = 262_144, 65_536
 """How many unread bytes of an answer stop the reading from the upstream, and let it go on."""
+_NEVER = float("inf")
 _CONNECTION_BOUND = frozenset({b"transfer-encoding", b"content-length"})
 
 
@@ -33,6 +34,7 @@ class Answer:
         "_connection",
         "_deadline",
         "_discard",
+        "_end",
         "_framed",
         "_held",
         "_informational",
@@ -72,13 +74,14 @@ class Answer:
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = self._patience = 0.0
+        self._end = _NEVER
         self._framed = self._informational = self._held = self._discard = False
 
     # What the caller asks for.
 
     async def head(self, seconds: float) -> int:
         """The status; `headers` are there then. Raises UpstreamFailed, also if it takes longer than `seconds`."""
-        self.expect(seconds)
+        self.expect(seconds, self._loop.time() + seconds)
         while not self.status:
             if self.failure is not None:
                 raise UpstreamFailed(self.failure)
@@ -114,10 +117,11 @@ class Answer:
                 raise UpstreamFailed("too_large")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def expect(self, seconds: float) -> None:
-        """From now on, the upstream may be silent for `seconds` at most."""
+    def expect(self, seconds: float, until: float = _NEVER) -> None:
+        """From now on, the upstream may be silent for `seconds` at most, and `until` then it must have said it all."""
         self._patience = seconds
-        self._deadline = self._loop.time() + seconds
+        self._end = until
+        self._deadline = min(self._loop.time() + seconds, until)
         # One timer serves many waits: it looks when it fires whether something has come since.
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._look)
@@ -162,7 +166,7 @@ class Answer:
         """Something has come."""
         self.begun = True
         if not self._discard:
-            self._deadline = self._loop.time() + self._patience
+            self._deadline = min(self._loop.time() + self._patience, self._end)
 
     # What the parser finds.
 

@@ -105,7 +105,7 @@ async def _pass_on(send: Send, call: Call, opened: Opened) -> None:
     now = asyncio.get_running_loop().time
     patience, deadline = opened.target.patience.between_chunks, call.deadline
     read, push, feed = answer.read, events.push, stream.feed
-    answer.expect(min(patience, deadline - now()))
+    answer.expect(patience, deadline)
     while data := await read():
         if inflate is not None:
             data = inflate.feed(data)

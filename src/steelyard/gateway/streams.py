@@ -113,6 +113,8 @@ class Passing:
             if self._hides and b'"usage"' in block and _tells_usage_only(block):
                 parts[place] = b""
             if watch.complete:
+                if not (watch.started or watch.stopped):
+                    raise BadUpstreamAnswer("the stream ended before the answer began")
                 self.ended = True
                 del parts[place + 1 :]
                 break

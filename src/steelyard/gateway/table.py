@@ -63,7 +63,6 @@ class Target:
         self.url = by.url
         self.served_name = by.served_name
         self.weight = by.weight
-        self.base = base_of(by.url)
         self.fault: SteelyardError | None = SecretMissing(f"{by.key}: {by.fault}") if by.fault else None
         """Why it cannot be asked."""
         self.unwell = by.status in _BAD
@@ -76,6 +75,7 @@ class Target:
         """The beginnings of requests by their targets, for those that begin as all do."""
         try:
             self.outbound = check_url(policy, by.url)
+            self.base = base_of(by.url)
             self.auth = encoded(*by.auth) if by.auth else None
             self.default_headers = tuple(encoded(*one) for one in (by.default_headers or {}).items())
             self.required_headers = tuple(encoded(*one) for one in (by.required_headers or {}).items())

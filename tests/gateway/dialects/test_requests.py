@@ -59,6 +59,7 @@ REFUSED: list[tuple[str, Json, str, tuple[str | int, ...]]] = [
     (CHAT, _chat(response_format={"type": "json_object"}), MESSAGES, ("body", "response_format")),
     (CHAT, _chat(tools=[{"type": "custom", "custom": {"name": "c"}}]), MESSAGES, ("body", "tools", 0, "type")),
     (CHAT, _chat(tools=[TOOL], tool_choice={"type": "custom"}), MESSAGES, ("body", "tool_choice")),
+    (CHAT, _chat(tool_choice="required"), MESSAGES, ("body", "tool_choice")),
     (CHAT, {"model": "m"}, MESSAGES, ("body", "messages")),
     (CHAT, _chat(messages=[]), MESSAGES, ("body", "messages")),
     (CHAT, _chat(messages=[{"role": "user", "content": ""}]), MESSAGES, ("body", "messages")),

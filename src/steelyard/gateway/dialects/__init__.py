@@ -8,6 +8,7 @@ what means nothing for an answer, and what is refused.
 from steelyard.gateway.dialects import (
     answers,
     chat_request,
+    chat_write,
     messages_request,
     messages_write,
     responses_answer,
@@ -15,7 +16,7 @@ from steelyard.gateway.dialects import (
 )
 from steelyard.gateway.dialects.counts import bad
 from steelyard.gateway.dialects.errors import error_body, read_error, stream_error
-from steelyard.gateway.dialects.form import CHAT, MESSAGES, RESPONSES, Json
+from steelyard.gateway.dialects.form import CHAT, MESSAGES, RESPONSES, Json, refuse
 from steelyard.gateway.dialects.stream import StreamTranslation
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 _READERS = {CHAT: chat_request.read, MESSAGES: messages_request.read, RESPONSES: responses_request.read}
-_WRITERS = {CHAT: chat_request.write, MESSAGES: messages_write.write}
+_WRITERS = {CHAT: chat_write.write, MESSAGES: messages_write.write}
 _ANSWER_READERS = {CHAT: answers.read_chat, MESSAGES: answers.read_messages}
 _ANSWER_WRITERS = {CHAT: answers.write_chat, MESSAGES: answers.write_messages, RESPONSES: responses_answer.write}
 
@@ -41,7 +42,10 @@ def translate_request(body: Json, client: str, upstream: str) -> Json:
     """The client's request as the upstream takes it; the model is not renamed. Raises InvalidInput."""
     if client == upstream:
         return body
-    return _WRITERS[upstream](_READERS[client](body))
+    request = _READERS[client](body)
+    if not request.tools and request.choice not in (None, "auto", "none"):
+        raise refuse(("body", "tool_choice"), "must be auto or none where no tools are given")
+    return _WRITERS[upstream](request)
 
 
 def translate_response(body: Json, upstream: str, client: str, *, model: str, request: Json | None = None) -> Json:

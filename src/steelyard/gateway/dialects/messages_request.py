@@ -57,7 +57,7 @@ _FIELDS = _NUMBERS | _HINTS | _READ | _OFF.keys()
 _MESSAGE = frozenset({"role", "content"})
 _BLOCKS = {
     "text": frozenset({"type", "text", "cache_control", "citations"}),
-    "image": frozenset({"type", "source", "cache_control", "transformations"}),
+    "image": frozenset({"type", "source", "cache_control"}),
     "document": frozenset({"type", "source", "cache_control", "citations", "context", "title"}),
     "thinking": frozenset({"type", "thinking", "signature"}),
     "redacted_thinking": frozenset({"type", "data"}),

@@ -6,7 +6,7 @@ On a server without authentication it only turns away requests that a web page s
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.actions.identities import Identities
 from steelyard.actions.refusals import Refusals
@@ -35,19 +35,19 @@ class Gatekeeper:
         address = client[0] if client else None
         refused = 0
 
-        async def watch(message: "dict[str, object]") -> None:
+        async def watch(message: Message) -> None:
             nonlocal refused
             if message["type"] == "http.response.start" and message["status"] in {401, 403}:
-                refused = message["status"]  # type: ignore[assignment]
+                refused = message["status"]
             await send(message)
 
         identity: Identity | None = None
         try:
             identity = scope[IDENTITY] = await self._identified(scope[HEADERS], address)
         except SteelyardError as error:
-            await error_response(error, scope["path"], scope["method"])(scope, receive, watch)  # type: ignore[arg-type]
+            await error_response(error, scope["path"], scope["method"])(scope, receive, watch)
         else:
-            await app(scope, receive, watch)  # type: ignore[arg-type]
+            await app(scope, receive, watch)
         if refused:
             self._refusals.add(identity, address, scope[REQUEST_ID], scope["method"], scope["path"], refused)
 

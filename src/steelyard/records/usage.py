@@ -58,8 +58,8 @@ class Spent(NamedTuple):
 
 
 class UsageQuery(NamedTuple):
-    """Which usage is asked for: that of one workspace (None: of all) that fits all that is not None. `workspaces` leaves
-    out that of all others.
+    """Which usage is asked for: that of one workspace (None: of all) that fits all that is not None. `workspaces`
+    leaves out that of all others.
 
     Times are as records write them; `since` is in, `until` is out. `status` is the lowest and the highest one.
     """

@@ -439,8 +439,8 @@ class AuthSettings(_Section):
 
     enabled: bool = Field(
         False,
-        description="Whether callers must say who they are. Off, everybody who reaches the server may do everything: it "
-        "then listens on the loopback address only, unless `auth.insecure` is set.",
+        description="Whether callers must say who they are. Off, everybody who reaches the server may do everything: "
+        "it then listens on the loopback address only, unless `auth.insecure` is set.",
     )
     insecure: bool = Field(
         False, description="Listen on other than the loopback address although nobody must say who they are."
@@ -450,14 +450,14 @@ class AuthSettings(_Section):
     )
     allowed_hosts: Items = Field(
         (),
-        description="The names by which browsers may call this server (`Host`), beside localhost, while nobody must say "
-        "who they are.",
+        description="The names by which browsers may call this server (`Host`), beside localhost, while nobody must "
+        "say who they are.",
     )
     oidc: OidcSettings = OidcSettings()
     workloads: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)] = Field(
         (),
-        description="Workloads that may trade their token for one of this server, as `issuer|subject pattern|principal`, "
-        "for example `https://token.actions.githubusercontent.com|repo:acme/models:*|ci-models`.",
+        description="Workloads that may trade their token for one of this server, as "
+        "`issuer|subject pattern|principal`, for example `https://token.actions.githubusercontent.com|repo:acme/models:*|ci-models`.",
     )
     proxy_addresses: Annotated[
         tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_items)

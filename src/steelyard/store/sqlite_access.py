@@ -124,6 +124,5 @@ def _key(found: Sequence[Any]) -> ApiKey:
     *stamps, narrowing, made_by_key = found
     given = orjson.loads(narrowing)
     narrow = Narrowing(tuple(given["scopes"]), tuple(given["workspaces"]), tuple(given["models"]))
-    made = ApiKey(*stamps, narrow)
-    networks, groups = tuple(given["networks"]), tuple(given["groups"])
-    return made._replace(networks=networks, email=given["email"], groups=groups, made_by_key=made_by_key)
+    rest = (tuple(given["networks"]), given["email"], tuple(given["groups"]), made_by_key)
+    return ApiKey._make((*stamps, narrow, *rest))

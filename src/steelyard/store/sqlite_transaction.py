@@ -171,14 +171,17 @@ _SORT_COLUMNS = {
 }
 
 
+_IN_WORKSPACES = " AND r.workspace IN (SELECT value FROM json_each(?))"
+_OF_WORKSPACES = " AND r.name IN (SELECT value FROM json_each(?))"
+
+
 def _where(query: Query) -> tuple[str, list[Any]]:
     where, values = "r.kind = ?", [query.kind]
     if query.workspace is not None:
         where += " AND r.workspace = ?"
         values.append(query.workspace)
     if query.workspaces is not None:
-        column = "r.name" if query.kind == "workspace" else "r.workspace"
-        where += f" AND {column} IN (SELECT value FROM json_each(?))"
+        where += _OF_WORKSPACES if query.kind == "workspace" else _IN_WORKSPACES
         values.append(orjson.dumps(sorted(query.workspaces)).decode())
     if query.filter is not None:
         condition, parameters = compile_filter(query.filter)

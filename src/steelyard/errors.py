@@ -25,6 +25,7 @@
     │   ├── MissingBytes               missing_bytes         409   a digest whose bytes were not sent yet
     │   ├── UploadConflict             upload_conflict       409   an upload that is elsewhere than the caller thinks
     │   ├── Protected                  protected             409   a built-in record
+    │   ├── LastAdministrator          last_administrator    409   somebody must be able to give roles
     │   ├── Pinned                     pinned                409   a write through an alias of a past revision
     │   ├── Frozen                     frozen                409   a frozen model's spec, fileset or trust
     │   └── StillReferenced            still_referenced      409   `protect_references` is on
@@ -209,6 +210,10 @@ class UploadConflict(Conflict):
 
 class Protected(Conflict):
     code = "protected"
+
+
+class LastAdministrator(Conflict):
+    code = "last_administrator"
 
 
 class Pinned(Conflict):

@@ -22,7 +22,7 @@ def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> str
     if where == "open":
         return None
     if identity is None:
-        raise Unauthorized(_SIGN_IN, headers={"WWW-Authenticate": "Bearer"})
+        raise not_signed_in()
     access = identity.access
     if where == "signed-in" or not permission:
         return None
@@ -42,3 +42,8 @@ def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> str
     if not access.may(permission, None):
         raise forbidden(permission, None)
     return access.rules.get(("", permission))
+
+
+def not_signed_in() -> Unauthorized:
+    """The error of somebody who has to say who they are."""
+    return Unauthorized(_SIGN_IN, headers={"WWW-Authenticate": "Bearer"})

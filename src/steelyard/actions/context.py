@@ -10,7 +10,7 @@ from steelyard.blobs.protocol import BlobStore, Staging
 from steelyard.errors import Forbidden
 from steelyard.outbound.policy import OutboundPolicy
 from steelyard.records.access import Access
-from steelyard.records.audit import By
+from steelyard.records.audit import By, Entry
 from steelyard.records.filesets import FileEntry, Pinned
 from steelyard.records.history import Note, Verb
 from steelyard.records.kinds import Fields, Row
@@ -33,6 +33,12 @@ class Caller(NamedTuple):
     def note(self, action: Verb, at: str, cause: str | None = None) -> Note:
         """The note that a change by this caller leaves in the history."""
         return Note(action, at, self.name, self.request_id, self.reason, cause, self.by)
+
+    def entry(self, at: str, action: str, kind: str, workspace: str | None, name: str, detail: str) -> Entry:
+        """What the audit says of something that they have done beside changing a record."""
+        by = self.by or By()
+        who = (self.name, by.key_id, by.issuer, by.address, self.request_id or None, by.rule)
+        return Entry(at, "allowed", action, *who, kind, workspace, name, detail=detail)
 
     def may(self, permission: str, workspace: str | None) -> bool:
         """Whether they have a permission in a workspace; None: for the whole server."""

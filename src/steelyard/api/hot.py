@@ -8,15 +8,18 @@ other.
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from steelyard.api.admission import check
 from steelyard.api.errors import error_response
 from steelyard.api.resource import change_record, read_record
 from steelyard.api.resources import MODELS
 from steelyard.api.writes import PLAIN
 from steelyard.errors import SteelyardError
+from steelyard.records.permissions import OPERATIONS
 from steelyard.scope import ROUTE
 
 _VERBOSE = {b"": False, b"verbose=false": False, b"verbose=true": True}
 _METHODS = frozenset({"GET", "PATCH"})
+_RULES = {"GET": OPERATIONS["get_model"], "PATCH": OPERATIONS["update_model"]}
 _ROUTE = f"{MODELS.prefix}/{{name}}"
 _BEFORE, _BETWEEN = f"{MODELS.prefix}/".split("{workspace}")
 
@@ -38,6 +41,7 @@ class HotRoutes:
                 scope["app"] = self._app
                 request = Request(scope, receive)
                 try:
+                    check(scope, _RULES[scope["method"]], {"workspace": workspace})
                     if scope["method"] == "GET":
                         response = await read_record(request, MODELS.kind, workspace, name, verbose=verbose)
                     else:

@@ -9,7 +9,7 @@ from steelyard.actions.context import Caller, Context
 from steelyard.actions.guard import guarded
 from steelyard.api.metrics import Metrics
 from steelyard.auth.directory import Identity
-from steelyard.errors import InvalidParameters, TooLarge, UnsupportedMediaType
+from steelyard.errors import InvalidParameters, TooLarge, Unauthorized, UnsupportedMediaType
 from steelyard.records.audit import By
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
 from steelyard.records.patch import Said
@@ -47,6 +47,16 @@ def context_of(request: Request) -> Context:
     context: Context = request.scope[SERVER].context
     identity: Identity | None = request.scope.get(IDENTITY)
     return context if identity is None else guarded(context, identity.access)
+
+
+def identity_of(request: Request) -> Identity:
+    """Who is asking. Raises Unauthorized where nobody has said so, also on a server that asks nobody."""
+    identity: Identity | None = request.scope.get(IDENTITY)
+    if identity is None:
+        raise Unauthorized(
+            "this needs somebody who has said who they are; switch authentication on (setting auth.enabled)"
+        )
+    return identity
 
 
 def limits_of(request: Request) -> LimitSettings:

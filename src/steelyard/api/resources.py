@@ -21,7 +21,7 @@ from steelyard.records.webhooks import WEBHOOK
 from steelyard.records.workspaces import PROJECT, WORKSPACE
 
 
-async def _wait_for_roles(
+async def wait_for_roles(
     wait_role_propagation: Annotated[
         bool, Query(description="For clients of the platform; here a role is in force when the answer is sent.")
     ] = True,
@@ -77,7 +77,7 @@ WORKSPACES = Resource(
     puts=True,
     echo_filter=True,
     delete_shape=lambda _, name: shape_gone_message("Workspace deleted", name),
-    create_parameters=_wait_for_roles,
+    create_parameters=wait_for_roles,
 )
 PROJECTS = Resource(
     kind=PROJECT,

@@ -10,10 +10,12 @@ from starlette.responses import Response
 
 from steelyard.actions.context import Context
 from steelyard.actions.serving import is_served, list_served, provider_readiness
+from steelyard.auth.directory import Identity
 from steelyard.errors import NotFound
 from steelyard.gateway.routes import PREFIX
-from steelyard.scope import SERVER
+from steelyard.scope import IDENTITY, SERVER
 
+_EXEC = "inference.gateway.openai.exec"
 router = APIRouter(default_response_class=Response, tags=["inference"])
 _LIST: dict[int | str, dict[str, Any]] = {
     200: {"description": "The models.", "content": {"application/json": {"schema": {"type": "object"}}}}
@@ -29,7 +31,7 @@ _ONE: dict[int | str, dict[str, Any]] = {
 )
 async def list_all(request: Request) -> Response:
     """The virtual models and models of all workspaces that somebody serves. OpenAI's fields and Anthropic's, in one."""
-    return _listed(await list_served(_context(request), None))
+    return _listed(_callable(request, await list_served(_context(request), None)))
 
 
 @router.get(
@@ -48,7 +50,7 @@ async def get_any(request: Request, name: str) -> Response:
 )
 async def list_workspace(request: Request, workspace: str) -> Response:
     """As `/v1/models`, of one workspace."""
-    return _listed(await list_served(_context(request), workspace))
+    return _listed(_callable(request, await list_served(_context(request), workspace)))
 
 
 @router.get(
@@ -78,7 +80,7 @@ async def ready(request: Request, workspace: str, name: str) -> Response:
 
 async def _one(request: Request, home: str, name: str) -> Response:
     found = await is_served(_context(request), home, name)
-    if found is None:
+    if found is None or not _callable(request, [found]):
         raise NotFound(f"there is no model {name[:200]!r} that can be asked")
     return _json(_entry(*found))
 
@@ -103,6 +105,15 @@ def _entry(name: str, created_at: str) -> dict[str, Any]:
 
 def _json(value: dict[str, Any]) -> Response:
     return Response(orjson.dumps(value), media_type="application/json")
+
+
+def _callable(request: Request, found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the models that the caller may ask."""
+    identity: Identity | None = request.scope.get(IDENTITY)
+    if identity is None:
+        return found
+    access = identity.access
+    return [one for one in found if access.may(_EXEC, one[0].partition("/")[0]) and access.may_call(one[0])]
 
 
 def _context(request: Request) -> Context:

@@ -8,6 +8,9 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from steelyard.actions.admission import not_signed_in
+from steelyard.actions.serving import ADAPTERS
+from steelyard.auth.directory import Identity
 from steelyard.errors import (
     BadCall,
     MethodNotAllowed,
@@ -20,11 +23,13 @@ from steelyard.gateway.calls import Call
 from steelyard.gateway.gateway import Asker, Gateway
 from steelyard.gateway.paths import OPERATIONS, OTHER, normal_path
 from steelyard.gateway.raw import pass_raw
-from steelyard.scope import HEADERS, LEAVING, REQUEST_ID
+from steelyard.scope import HEADERS, IDENTITY, LEAVING, REQUEST_ID
 
 HOME = "default"
 """The workspace of a bare name where the path names none."""
 _TELEMETRY_OPERATIONS = {"openai.embeddings": "embeddings", "openai.completions": "text_completion"}
+_BY_BODY, _BY_NAME = "inference.gateway.openai.exec", "inference.gateway.model.exec"
+_BY_PROVIDER = "inference.gateway.provider.exec"
 _UNCOMPRESSED = frozenset({None, b"identity"})
 
 
@@ -48,13 +53,20 @@ class Entry:
         self, scope: Scope, receive: Receive, send: Send, home: str, name: str | None, path: str
     ) -> None:
         dialect = OPERATIONS.get(path, OTHER)
+        permission = _BY_BODY if name is None else _BY_NAME
 
         async def run() -> None:
+            asker = asker_of(scope)
+            if name is not None:
+                asker.require(permission, _workspace_of(name, home))
             call = await self._call(scope, receive, dialect, path, needs_body=name is None)
             text = name if name is not None else _model_of(call.body)
+            # Before it is looked up: what is not there, and what is not there for the caller, are one answer.
+            asker.require(permission, _workspace_of(text, home))
             route = await self._gateway.parts.table.route(home, text)
             call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
-            await self._gateway.answer(call, route, Asker(), send)
+            asker.require_model(route.name)
+            await self._gateway.answer(call, route, asker, send)
 
         await self._watched(scope, send, dialect, run)
 
@@ -65,12 +77,15 @@ class Entry:
         dialect = OPERATIONS.get(path, OTHER)
 
         async def run() -> None:
+            asker = asker_of(scope)
+            asker.require(_BY_PROVIDER, workspace)
+            asker.require_model(f"{workspace}/{name}")
             call = await self._call(scope, receive, dialect, path, needs_body=False, raw=True)
             target, rules = await self._gateway.parts.table.provider(workspace, name)
             model = call.body.get("model") if call.body else None
             called = model if isinstance(model, str) else ""
             call.begin(self._gateway.parts.telemetry, called, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
-            await pass_raw(self._gateway, call, target, rules, workspace, called, Asker(), send)
+            await pass_raw(self._gateway, call, target, rules, workspace, called, asker, send)
 
         await self._watched(scope, send, dialect, run)
 
@@ -147,6 +162,22 @@ class Entry:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body is larger than {self._most} bytes (setting gateway.body_bytes)", limit=self._most)
+
+
+def asker_of(scope: Scope) -> Asker:
+    """Who asks. Raises Unauthorized for somebody who has not said who they are, where they must."""
+    if IDENTITY not in scope:
+        return Asker()
+    identity: Identity | None = scope[IDENTITY]
+    if identity is None:
+        raise not_signed_in()
+    return Asker(identity.key_id, identity.principal.subject, identity.access)
+
+
+def _workspace_of(text: str, home: str) -> str:
+    """The workspace of a name, a bare one being of `home`."""
+    workspace, between, _ = text.partition(ADAPTERS)[0].partition("/")
+    return workspace if between else home
 
 
 def _is_json(headers: Mapping[bytes, bytes]) -> bool:

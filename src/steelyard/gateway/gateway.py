@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from starlette.types import Send
 
-from steelyard.errors import NotServed, SteelyardError
+from steelyard.actions.context import forbidden
+from steelyard.errors import Forbidden, NotServed, SteelyardError
 from steelyard.gateway.answering import error_answer, send_error
 from steelyard.gateway.attempts import AttemptFailed, Attempts, Opened
 from steelyard.gateway.cache import CachedAnswer, ResponseCache, key_of
@@ -25,8 +26,10 @@ from steelyard.gateway.sending import Tape, send_raw, send_stream, send_whole
 from steelyard.gateway.table import Candidate, Route, Table
 from steelyard.gateway.telemetry import Telemetry
 from steelyard.gateway.trials import Trials, moves_on
+from steelyard.records.access import Access
 from steelyard.records.usage import UsageRow
 
+_EXEC = "inference.gateway.model.exec"
 _LEFT = 499
 """What is written down of a request whose client has left."""
 _CACHED = frozenset(
@@ -35,10 +38,23 @@ _CACHED = frozenset(
 
 
 class Asker(NamedTuple):
-    """Who asks: the id of a key and the name of its owner, where they are known."""
+    """Who asks: the id of a key, the name of its owner, and what they may; a server without authentication knows none
+    of these, and lets everybody.
+    """
 
     key: str | None = None
     name: str | None = None
+    access: Access | None = None
+
+    def require(self, permission: str, workspace: str) -> None:
+        """Raises Forbidden if they do not have a permission; it does not tell whether there is such a workspace."""
+        if self.access is not None and not self.access.may(permission, workspace):
+            raise forbidden(permission, workspace)
+
+    def require_model(self, name: str) -> None:
+        """Raises Forbidden if their key is not for that name."""
+        if self.access is not None and not self.access.may_call(name):
+            raise Forbidden(f"this key is not for the model {name!r}")
 
 
 @dataclass(slots=True)
@@ -99,6 +115,7 @@ class Gateway:
             failure: SteelyardError | AttemptFailed | None = None
             for candidate in candidates:
                 try:
+                    candidate = _for(asker, route, candidate)
                     reservation = self._reserve(call, route, candidate, asker, reservation)
                     found = self._cached(call, route, candidate, asker)
                     if found is not None:
@@ -259,6 +276,19 @@ class Gateway:
                 caller=asker.name,
             )
         )
+
+
+def _for(asker: Asker, route: Route, candidate: Candidate) -> Candidate:
+    """The candidate, as far as the asker may use who serves it: a record that names a provider of another workspace
+    does not lend them its keys. Raises Forbidden if nothing is left.
+    """
+    access = asker.access
+    if access is None or not candidate.elsewhere(route.workspace):
+        return candidate
+    kept = candidate.only(lambda workspace: workspace == route.workspace or access.may(_EXEC, workspace))
+    if not kept.targets:
+        raise Forbidden(f"who serves {candidate.model!r} is of a workspace in which you do not have {_EXEC}")
+    return kept
 
 
 def _sticky(call: Call, route: Route) -> str | None:

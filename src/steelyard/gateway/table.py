@@ -6,7 +6,8 @@ again when it is asked for: so the request that follows the answer to a write is
 
 import random
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from hashlib import blake2b
 from itertools import accumulate, count
 from typing import Any
@@ -55,12 +56,14 @@ class Target:
         "unwell",
         "url",
         "weight",
+        "workspace",
     )
 
     def __init__(self, by: ServedBy, place: Place, policy: OutboundPolicy, patience: Patience) -> None:
         self.place = place
         self.provider = by.provider or by.key
         self.url = by.url
+        self.workspace = by.key.partition("/")[0]
         self.served_name = by.served_name
         self.weight = by.weight
         self.fault: SteelyardError | None = SecretMissing(f"{by.key}: {by.fault}") if by.fault else None
@@ -126,6 +129,16 @@ class Candidate:
         self.hedge_seconds: float | None = routing.get("hedge_seconds")
         self.cache_seconds: int = routing.get("cache_seconds") or 0
         self.budget = budget
+
+    def elsewhere(self, workspace: str) -> bool:
+        """Whether somebody of another workspace serves it."""
+        return any(target.workspace != workspace for target in self.targets)
+
+    def only(self, wanted: Callable[[str], bool]) -> "Candidate":
+        """The same with the targets of the workspaces that are wanted."""
+        kept = copy(self)
+        kept.targets = tuple(target for target in self.targets if wanted(target.workspace))
+        return kept
 
     def order(self) -> list[Target]:
         """The targets in the order in which this request tries them: those that are unwell last."""

@@ -35,10 +35,15 @@ def rising_clock(seconds: Callable[[], float]) -> Callable[[], str]:
     return now
 
 
+def instant(moment: datetime) -> str:
+    """A time of UTC in the form of records."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
 def time_ago(seconds: Callable[[], float]) -> Callable[[float], str]:
     """A function that tells the time so many seconds ago, in the form of records."""
 
     def ago(past: float) -> str:
-        return f"{datetime.fromtimestamp(seconds() - past, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        return instant(datetime.fromtimestamp(seconds() - past, UTC))
 
     return ago

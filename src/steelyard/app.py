@@ -33,6 +33,7 @@ from steelyard.api import (
     adapters,
     batch,
     commits,
+    discovered,
     errors,
     feed,
     files,
@@ -181,13 +182,14 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         feed,
         webhooks,
         usage,
+        discovered,
         system,
     )
     routers = [*map(routes_of, RESOURCES), *(part.router for part in parts), catalog.router, router_of(gate)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
-    server = Server(context, settings.limits, metrics, stopping)
+    server = Server(context, settings.limits, metrics, stopping, discovery)
     return Edge(HotGateway(HotRoutes(api), gate), server, access_log)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 from starlette.requests import ClientDisconnect, Request
 
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.discovery import Discovery
 from steelyard.api.metrics import Metrics
 from steelyard.errors import InvalidParameters, TooLarge, UnsupportedMediaType
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
@@ -31,6 +32,7 @@ class Server(NamedTuple):
     limits: LimitSettings
     metrics: Metrics
     stopping: "Stopping"
+    discovery: Discovery
 
 
 class Stopping:

@@ -187,4 +187,4 @@ def write_messages(usage: Usage | None) -> Json:
 
 def bad(what: str) -> BadUpstreamAnswer:
     """The error for an upstream that answered what is none of its dialect."""
-    return BadUpstreamAnswer(f"the upstream's answer cannot be passed on: {what}")
+    return BadUpstreamAnswer(f"the upstream's answer cannot be passed on: {what[:300]}")

@@ -30,9 +30,11 @@ from steelyard.actions.rotation import finish_rotation
 from steelyard.actions.secrets import secret_reader
 from steelyard.actions.workspaces import seed_workspaces
 from steelyard.api import (
+    access,
     adapters,
     batch,
     commits,
+    discovered,
     errors,
     feed,
     files,
@@ -49,6 +51,7 @@ from steelyard.api import (
     webhooks,
 )
 from steelyard.api.access_log import AccessLog
+from steelyard.api.admission import put_before
 from steelyard.api.edge import Edge
 from steelyard.api.hot import HotRoutes
 from steelyard.api.metrics import Metrics
@@ -59,6 +62,7 @@ from steelyard.api.resources import RESOURCES
 from steelyard.api.routes import routes_of
 from steelyard.auth.master_keys import LOCAL, KeySources, open_master_keys
 from steelyard.auth.vault import Vault
+from steelyard.authentication import check_exposure, doors_of, say_key, seed_access
 from steelyard.blobs.local import LocalBlobs
 from steelyard.blobs.protocol import BlobStore
 from steelyard.blobs.staging import LocalStaging
@@ -119,10 +123,13 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     discovery = Discovery(context, asking, DiscoveryRules(settings.gateway.discovery_seconds))
     access_log = AccessLog() if settings.log.access else None
     metrics, gate = Metrics(), Holder()
+    doors = doors_of(settings, context)
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await seed_workspaces(context)
+        if doors.identities is not None:
+            say_key(await seed_access(context, settings.auth.admin_email))
         counts = GatewayMetrics(settings.telemetry.max_label_values)
         metrics.register(counts)
         log = access_log.append if access_log is not None else AccessLog().append
@@ -135,6 +142,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             asyncio.create_task(deliverer.run()),
             asyncio.create_task(discovery.run()),
         ]
+        if doors.identities is not None:
+            tasks.append(asyncio.create_task(doors.identities.note_use()))
         if context.vault.keys.unfinished:
             tasks.append(asyncio.create_task(finish_rotation(context)))
         try:
@@ -144,6 +153,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await gateway.close()
+            await doors.close()
             await context.pulls.close()
             await context.sources.close()
             await context.store.close()
@@ -166,6 +176,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         },
     )
     parts = (
+        access,
         adapters,
         providers,
         insight,
@@ -181,14 +192,16 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         feed,
         webhooks,
         usage,
+        discovered,
         system,
     )
     routers = [*map(routes_of, RESOURCES), *(part.router for part in parts), catalog.router, router_of(gate)]
     # The routes as they are: included routers would be searched one after the other, and hide which methods a path has.
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
-    server = Server(context, settings.limits, metrics, stopping)
-    return Edge(HotGateway(HotRoutes(api), gate), server, access_log)
+    put_before(api.router.routes)
+    server = Server(context, settings.limits, metrics, stopping, discovery)
+    return Edge(HotGateway(HotRoutes(api), gate), server, access_log, doors.door)
 
 
 def _once(api: FastAPI) -> dict[str, object]:
@@ -316,6 +329,7 @@ def serve(settings: Settings) -> None:
     """Runs the server until it is told to stop. Raises StartupError if it cannot start."""
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)  # what is in the data folder is nobody else's business
+    check_exposure(settings)
     folder = DataFolder.claim(settings.data_dir)
     try:
         listener = _listen(settings.host, settings.port)

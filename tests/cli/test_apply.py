@@ -186,7 +186,7 @@ def test_an_export_can_be_applied(steelyard: Steelyard, write: Write, tmp_path: 
 
 
 def test_a_key_is_kept_that_the_manifest_does_not_say(steelyard: Steelyard, write: Write) -> None:
-    text = "kind: model\nname: m\nrecord:\n  api_endpoint: {url: 'https://engine.example/v1', model_id: m, api_key: KEY}\n"
+    text = "kind: model\nname: m\nrecord:\n  api_endpoint: {url: 'https://e.example/v1', model_id: m, api_key: KEY}\n"
     runs = [steelyard("apply", write(text.replace("KEY", "s3cret-key")), "--yes")]
     runs.append(steelyard("apply", write(text.replace("KEY", "s4cret-key")), "--yes"))
     runs.append(steelyard("apply", write(text.replace("api_key: KEY", "api_key_set: true")), "--yes"))

@@ -367,7 +367,8 @@ async def test_a_provider_is_left_alone_that_asks_for_it(tmp_path: Path, engine:
         await home.provider(engine, "q", status="DELETING")
         await asyncio.sleep(0.3)
         assert engine.requests == []
-        assert (await home.discovery.refresh("default", "p"))["status"] == "READY"
+        await home.discovery.refresh("default", "p")
+        assert (await home.get(MODEL_PROVIDER, "p")).fields["status"] == "READY"
         assert len(engine.requests) == 1
 
 
@@ -376,7 +377,8 @@ async def test_a_refresh_tells_of_a_failure_at_once(tmp_path: Path, engine: Upst
         await home.provider(engine)
         await home.until(status="READY")
         engine.always = faults.failing(401)
-        found = await home.discovery.refresh("default", "p")
+        await home.discovery.refresh("default", "p")
+        found = (await home.get(MODEL_PROVIDER, "p")).fields
         assert (found["status"], found["status_message"]) == (
             "ERROR",
             "It answered 401 to the question for its models; its key may be wrong",
@@ -403,7 +405,10 @@ async def test_private_addresses_are_asked_only_where_policy_allows(tmp_path: Pa
         body = {"name": "p", "host_url": engine.url}
         # As it would be stored by a server with another policy.
         await context.store.write(writes.create(context, Caller(), MODEL_PROVIDER, "default", body, NONE).run)
-        found = await discovery.refresh("default", "p")
+        await discovery.refresh("default", "p")
+        row = await context.store.read(lambda tx: tx.find(MODEL_PROVIDER.name, "default", "p"))
+        assert row is not None
+        found = row.fields
         assert found["status"] == "ERROR"
         assert "private" in found["status_message"]
         assert engine.requests == []

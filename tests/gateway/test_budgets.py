@@ -1,15 +1,20 @@
 """Budgets: what is held, what is spent, when a period ends, and what a restart knows."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from steelyard.actions.usage import forget_usage, load_spending
 from steelyard.errors import BudgetExceeded, RateLimited
+from steelyard.gateway.ledger import Ledger
 from steelyard.gateway.limiter import Limiter, Reservation
 from steelyard.gateway.limits import UNITS, Budget, LimitRule, Period
 from steelyard.records.usage import Spent
+from tests.contexts import opened
 from tests.gateway.clocks import Clock
+from tests.usage_rows import usage
 
 HOUR = 3600
 
@@ -224,3 +229,38 @@ def test_a_fallback_gives_back_what_the_first_model_held() -> None:
     second.settle(1, 2)
     assert purse.left(budget(10, model="w/b"), model="w/b") == 8
     assert purse.left(budget(10, model="w/a"), model="w/a") == 10
+
+
+async def test_a_restarted_server_knows_of_each_budget_what_the_old_one_knew(tmp_path: Path) -> None:
+    clock = Clock()
+    rules = {
+        **{period: budget(20, period) for period in ("day", "month", "total")},
+        "model": budget(20, "month", model="w/a"),
+        "key": budget(20, "month", key="k"),
+        "EUR": budget(20, "month", currency="EUR"),
+    }
+    spent: list[tuple[int, str, str | None, str, float]] = [
+        (0, "w/a", "k", "USD", 0.1),
+        (38, "w/a", None, "USD", 0.2),
+        (40, "w/b", "k", "USD", 0.4),
+        (40, "w/b", "k", "EUR", 0.8),
+        (40, "w/b", "k", "USD", 0.7),
+    ]
+
+    def known(limiter: Limiter) -> dict[str, float]:
+        limiter.spending.turn()
+        return {name: limiter.spending.of(rule, rule.key) / UNITS for name, rule in rules.items()}
+
+    async with opened(tmp_path, clock.wall) as context:
+        limiter, ledger = Limiter(clock.now, clock.wall), Ledger(context.store)
+        for day, model, key, currency, cost in spent:
+            clock.milliseconds = day * 24 * HOUR * 1000
+            limiter.spent(workspace="w", model=model, key=key, currency=currency, cost=cost)
+            used = {"model": model, "key": key, "currency": currency, "cost": cost}
+            ledger.add(usage(at=context.now(), workspace="w", **used))
+        before = known(limiter)
+        await ledger.close()
+        await forget_usage(context, 24 * HOUR)
+    async with opened(tmp_path, clock.wall) as context:
+        after = known(Limiter(clock.now, clock.wall, await load_spending(context)))
+    assert before == after == {"day": 1.1, "month": 1.3, "total": 1.4, "model": 0.2, "key": 1.1, "EUR": 0.8}

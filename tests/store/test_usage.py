@@ -120,9 +120,27 @@ async def test_an_export_ends_with_what_was_there_when_it_began(context: Context
 
 
 @pytest.mark.parametrize(("count", "p50", "p95"), [(1, 1, 1), (2, 1, 2), (19, 10, 19), (20, 10, 19), (100, 50, 95)])
-async def test_percentiles_are_those_of_the_nearest_rank(context: Context, count: int, p50: int, p95: int) -> None:
+async def test_percentiles_are_by_the_nearest_rank(context: Context, count: int, p50: int, p95: int) -> None:
     latencies = [(7 * number) % count + 1 for number in range(count)] if count % 7 else range(1, count + 1)
     await add(context, *[on("2026-01-30", None, latency_ms=float(latency)) for latency in latencies])
     await add(context, *[on("2026-01-30", None, model="default/slow", latency_ms=10_000.0)] * 3)
     sums = await context.store.scan(lambda tx: tx.sum_usage(UsageQuery(model="default/m"), ("model",), 10))
     assert [(each.latency_p50, each.latency_p95) for each in sums] == [(p50, p95)]
+
+
+@pytest.mark.parametrize(
+    ("latency", "told"),
+    [
+        (0.123, 0.12),
+        (9.876, 9.88),
+        (12.34, 12.3),
+        (123.4, 123.0),
+        (1234.5, 1230.0),
+        (99_949.0, 99_900.0),
+        (1.5e6, 1.5e6),
+    ],
+)
+async def test_percentiles_are_told_to_three_digits(context: Context, latency: float, told: float) -> None:
+    await add(context, on("2026-01-30", None, latency_ms=latency))
+    (found,) = await context.store.scan(lambda tx: tx.sum_usage(UsageQuery(), (), 10))
+    assert (found.latency_p50, found.latency_p95, found.latency_mean) == (told, told, latency)

@@ -77,7 +77,7 @@ def apply(
     context: Context, caller: Caller, kind: Kind, workspace: str, name: str, body: Any, conditions: Conditions
 ) -> Write:
     """Makes the record exactly what `body` says: it is created if it is not there, and what the body lacks gets its
-    default. Only a secret that the body does not speak of is kept, as long as it goes to the same address.
+    default. Where the body does not speak of them, it keeps what is observed, and a secret that goes to the same address.
 
     Raises InvalidInput; performed, what creating and updating raise.
     """
@@ -89,7 +89,8 @@ def apply(
         row = await tx.find(kind.name, workspace, name)
         if row is None:
             return await create.run(tx)
-        said = Said(_with_kept_secrets(kind, wanted, row), "fields", EVERYTHING)
+        observed = {key: row.fields[key] for key in kind.observed}
+        said = Said(_with_kept_secrets(kind, {**observed, **wanted}, row), "fields", EVERYTHING)
         return await verbs.update(context, caller, workspace, name, said, conditions).run(tx)
 
     return Write(kind, "update", run)

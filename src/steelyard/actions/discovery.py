@@ -17,12 +17,12 @@ from steelyard.actions import discovered
 from steelyard.actions.asking import Asked, ask
 from steelyard.actions.context import Context
 from steelyard.actions.discovered import ASKED_BY, GONE, READY, Outcome, all_rows
-from steelyard.actions.records import missing, shown
+from steelyard.actions.records import missing
 from steelyard.actions.secrets import secret_reader
 from steelyard.errors import SteelyardError
 from steelyard.outbound.transport import Transport
 from steelyard.records.discovery import pause
-from steelyard.records.kinds import Document, Row
+from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.records.providers import MODEL_PROVIDER
 from steelyard.records.secrets import SECRET
@@ -121,29 +121,22 @@ class Discovery:
             known.due = now + _SOON_SECONDS
         self._woken.set()
 
-    async def refresh(self, workspace: str, name: str) -> Document:
-        """Asks a provider now, also one that is never asked otherwise; answers how it is stored then.
+    async def refresh(self, workspace: str, name: str) -> None:
+        """Asks a provider now, also one that is never asked otherwise; its record says then what came of it.
 
         Raises NotFound.
         """
-        row = await self._context.store.read(lambda tx: _find(tx, Reference(workspace, name)))
+        home = Reference(workspace, name)
+        row = await self._context.store.read(lambda tx: _find(tx, home))
         if row is None:
             raise missing(MODEL_PROVIDER, workspace, name)
-        known = self._known.get(str(Reference(workspace, name)))
         async with self._places:
             asked = await ask(self._transport, self._secret, row, self._rules.timeout)
-        outcome = Outcome(asked.listed, asked.failure, in_error=True)
-        await discovered.settle(self._context, row, outcome)
+        # Whoever asks wants to know: a failure is not waited out.
+        await discovered.settle(self._context, row, Outcome(asked.listed, asked.failure, in_error=True))
+        known = self._known.get(str(home))
         if known is not None and known.row.id == row.id:
             self._fared(known, asked)
-
-        async def action(tx: ReadTransaction) -> Document:
-            after = await _find(tx, Reference(workspace, name))
-            if after is None:
-                raise missing(MODEL_PROVIDER, workspace, name)
-            return await shown(tx, MODEL_PROVIDER, after, verbose=False)
-
-        return await self._context.store.read(action)
 
     def _heard(self, keys: Sequence[Key]) -> None:
         """A commit has changed these records."""

@@ -20,7 +20,7 @@ from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL, model_kind
 from steelyard.records.names import Reference, parse_reference
 from steelyard.records.patch import Said, changed_fields
-from steelyard.records.policy import check_frozen, check_trust
+from steelyard.records.policy import check_frozen, check_trust, names_plugin
 from steelyard.store.protocol import WriteTransaction
 
 
@@ -91,6 +91,8 @@ async def model_rules(
     if "fileset" in set_now:
         fields["fileset"] = await require_fileset(tx, row.workspace, set_now["fileset"])
     check_trust(context.policy, set_now)
+    if names_plugin(set_now):
+        caller.require("models.tool-call-plugin.set", row.workspace)
     _check_endpoint(context, row, fields)
     await _follow_fileset(tx, context, caller, row, fields, set_now, trust_asked=trust_asked)
     if set_now.get("base_model"):
@@ -139,7 +141,7 @@ async def _follow_fileset(
         put_spec(fields, row.fields, content, fileset, plugins=plugins, sent="spec" in set_now)
     asked = trust_asked or bool(row.fields and "trust_remote_code" in set_now)
     code = dict(content.body["code"]) if content else {}
-    fields["trust_decision"] = decide(context, caller, fields, fileset, code, asked=asked)
+    fields["trust_decision"] = decide(context, caller, row.workspace, fields, fileset, code, asked=asked)
 
 
 def _asks_for_trust(said: Said) -> bool:

@@ -9,7 +9,7 @@ from steelyard.records.filesets import FILESET
 from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL
 from steelyard.records.names import Reference
-from steelyard.records.trust import is_code, rule_for
+from steelyard.records.trust import BY_CALLER, is_code, rule_for
 from steelyard.store.protocol import WriteTransaction
 
 _MOST_MODELS = 10_000
@@ -41,7 +41,14 @@ async def withdraw_trust(
 
 
 def decide(
-    context: Context, caller: Caller, fields: Fields, fileset: Row | None, code: dict[str, str], *, asked: bool
+    context: Context,
+    caller: Caller,
+    workspace: str,
+    fields: Fields,
+    fileset: Row | None,
+    code: dict[str, str],
+    *,
+    asked: bool,
 ) -> dict[str, Any] | None:
     """The decision behind `trust_remote_code` in `fields`, None where it is off; `code` are the digests of the code
     files by path, and `asked` says that the caller asks for trust in this very change.
@@ -59,8 +66,11 @@ def decide(
             return given
         fields["trust_remote_code"] = False
         return None
+    rule = rule_for(context.policy.trusted_sources, fileset.fields["storage"] if fileset else None)
+    if rule == BY_CALLER:
+        caller.require("models.trust-remote-code.set", workspace)
     return {
-        "rule": rule_for(context.policy.trusted_sources, fileset.fields["storage"] if fileset else None),
+        "rule": rule,
         "decided_by": caller.name,
         "decided_at": context.now(),
         "reason": caller.reason,

@@ -5,6 +5,7 @@ from typing import Any
 
 from steelyard.actions import writes
 from steelyard.actions.adapters import tell_base
+from steelyard.actions.bindings import make_admin
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.providers import let_go_of_workspace
 from steelyard.actions.records import missing, shown
@@ -37,7 +38,14 @@ async def seed_workspaces(context: Context) -> None:
 
 def create_workspace(context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions) -> Write:
     """A new workspace. Raises InvalidInput; performed, AlreadyExists, PreconditionFailed."""
-    return writes.create(context, caller, WORKSPACE, workspace, body, conditions)
+    write = writes.create(context, caller, WORKSPACE, workspace, body, conditions)
+
+    async def run(tx: WriteTransaction) -> Written:
+        written = await write.run(tx)
+        await make_admin(tx, context, caller, written.row.name)
+        return written
+
+    return write._replace(run=run)
 
 
 def update_workspace(
@@ -51,6 +59,7 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
     """Removes a workspace with all that is in it, at once. Raises Protected for a built-in one; performed, NotFound,
     PreconditionFailed, and StillReferenced where references are protected.
     """
+    caller.require("workspaces.delete", name)
     if name in BUILT_IN_WORKSPACES:
         raise Protected(f"the workspace {name!r} is built in and cannot be deleted")
 
@@ -67,6 +76,7 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         now = context.now()
         removed = await tx.delete_in_workspace(name, caller.note("delete", now, row.id))
         await tx.delete(row, caller.note("delete", now))
+        await tx.revoke_bindings_of_workspace(name, now)
         document = await shown(tx, WORKSPACE, row, verbose=False)
         return Written(WORKSPACE, row, None, document, len(referrers), removed=removed, left_behind=referrers)
 

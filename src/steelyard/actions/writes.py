@@ -26,6 +26,7 @@ from steelyard.records.patch import (
     read_change,
     read_new,
 )
+from steelyard.records.permissions import KIND_PERMISSIONS
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
 Rules = Callable[[WriteTransaction, Context, Caller, Row, Fields], Awaitable[None]]
@@ -72,6 +73,11 @@ class Write(NamedTuple):
     heavy: bool = False
 
 
+def home_of(kind: Kind, workspace: str, name: str) -> str:
+    """The workspace in which permissions about a record are asked: of a workspace, itself."""
+    return name if kind.name == "workspace" else workspace
+
+
 async def no_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
     """Asks nothing."""
 
@@ -90,6 +96,7 @@ def create(
 
     Raises InvalidInput; performed, AlreadyExists, PreconditionFailed and what `rules` and `parent_of` raise.
     """
+    caller.require(f"{KIND_PERMISSIONS[kind.name]}.create", None if kind.name == "workspace" else workspace)
     name, change = read_new(kind, body, workspace, context.policy.unknown_fields)
 
     async def run(tx: WriteTransaction) -> Written:
@@ -125,6 +132,7 @@ def update(
 
     Raises InvalidInput; performed, InvalidInput, NotFound, PreconditionFailed and what `rules` raise.
     """
+    caller.require(f"{KIND_PERMISSIONS[kind.name]}.update", home_of(kind, workspace, name))
     change = read_change(kind, said, workspace, name, context.policy)
 
     async def run(tx: WriteTransaction) -> Written:
@@ -204,6 +212,7 @@ def delete(
 
     Performed, it raises NotFound, PreconditionFailed, and StillReferenced where references are protected.
     """
+    caller.require(f"{KIND_PERMISSIONS[kind.name]}.delete", home_of(kind, workspace, name))
 
     async def run(tx: WriteTransaction) -> Written:
         row = await tx.find(kind.name, workspace, name)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from steelyard.api.access_log import AccessLog
 from steelyard.api.errors import unexpected_response
-from steelyard.api.gatekeeper import Gatekeeper
+from steelyard.api.gatekeeper import Door
 from steelyard.api.requests import Server
 from steelyard.scope import HEADERS, REQUEST_ID, ROUTE, SERVER
 
@@ -26,10 +26,8 @@ _TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 class Edge:
     """Wraps the application; pure ASGI, because it runs for every request."""
 
-    def __init__(
-        self, app: ASGIApp, server: Server, access_log: AccessLog | None, gatekeeper: Gatekeeper | None = None
-    ) -> None:
-        self._gatekeeper = gatekeeper
+    def __init__(self, app: ASGIApp, server: Server, access_log: AccessLog | None, door: Door | None = None) -> None:
+        self._door = door
         self._app = app
         self._server = server
         self._metrics = server.metrics
@@ -62,10 +60,10 @@ class Edge:
             return send(message)
 
         try:
-            if self._gatekeeper is None:
+            if self._door is None:
                 await self._app(scope, receive, answer)
             else:
-                await self._gatekeeper(scope, receive, answer, self._app)
+                await self._door(scope, receive, answer, self._app)
         except ClientDisconnect:
             status = _CLIENT_GONE  # nobody is there to be answered
         except Exception:  # the outermost layer: whatever it is, the caller gets an answer and the log the reason

@@ -3,7 +3,7 @@
 On a server without authentication it only turns away requests that a web page somewhere else has made a browser send.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address, ip_network
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,10 @@ from steelyard.scope import HEADERS, IDENTITY, REQUEST_ID
 _BEARER = b"bearer "
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+Door = Callable[[Scope, Receive, Send, ASGIApp], Awaitable[None]]
+"""What a request goes through before anything else."""
 
 
 class Gatekeeper:

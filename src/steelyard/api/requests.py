@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 from starlette.requests import ClientDisconnect, Request
 
 from steelyard.actions.context import Caller, Context
+from steelyard.actions.discovery import Discovery
 from steelyard.actions.guard import guarded
 from steelyard.api.metrics import Metrics
 from steelyard.auth.directory import Identity
@@ -34,6 +35,7 @@ class Server(NamedTuple):
     limits: LimitSettings
     metrics: Metrics
     stopping: "Stopping"
+    discovery: Discovery
 
 
 class Stopping:
@@ -53,9 +55,7 @@ def identity_of(request: Request) -> Identity:
     """Who is asking. Raises Unauthorized where nobody has said so, also on a server that asks nobody."""
     identity: Identity | None = request.scope.get(IDENTITY)
     if identity is None:
-        raise Unauthorized(
-            "this needs somebody who has said who they are; switch authentication on (setting auth.enabled)"
-        )
+        raise Unauthorized("this is for somebody who has said who they are; the setting auth.enabled asks for that")
     return identity
 
 

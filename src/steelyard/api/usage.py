@@ -78,7 +78,7 @@ class UsagePageBody(Shown):
 
 
 class LatencyBody(Shown):
-    """Times in milliseconds. A median (`p50`) is the smallest time that half of the requests did not exceed."""
+    """Times in milliseconds. `p95` is the smallest one that 95 of 100 requests did not exceed, to three digits."""
 
     mean: float
     p50: float

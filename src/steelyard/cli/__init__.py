@@ -16,6 +16,7 @@ from steelyard.cli.groups import commands
 from steelyard.cli.inspect import inspect
 from steelyard.cli.kinds import RESOURCES
 from steelyard.cli.memory import memory
+from steelyard.cli.providers import PROVIDERS, build_providers
 from steelyard.cli.pull import pull
 from steelyard.cli.push import push
 from steelyard.cli.secrets import build_secrets
@@ -58,7 +59,7 @@ def build() -> typer.Typer:
     app.command("serve")(guarded(serve))
     app.command("inspect")(guarded(inspect))
     for resource in RESOURCES:
-        app.add_typer(commands(resource, _EPILOG))
+        app.add_typer(build_providers(_EPILOG) if resource is PROVIDERS else commands(resource, _EPILOG))
     app.add_typer(build_files(_EPILOG))
     app.add_typer(build_usage(_EPILOG))
     app.add_typer(build_secrets(_EPILOG))

@@ -1,6 +1,11 @@
 """`steelyard providers`: the servers that answer for models."""
 
+import typer
+
+from steelyard.cli.groups import commands
 from steelyard.cli.resource import Field, Kind, Resource
+from steelyard.cli.session import Session, with_session
+from steelyard.cli.verbs import Name
 
 PROVIDERS = Resource(
     noun="provider",
@@ -55,3 +60,22 @@ PROVIDERS = Resource(
         "steelyard providers update vllm --limits '{\"max_concurrency\": 32}' --unset api-key-secret",
     ),
 )
+
+_OURS = "/apis/steelyard/v1"
+# The server waits up to 30 seconds for each page of a provider's list.
+_REFRESH_SECONDS = 120.0
+
+
+def refresh(session: Session, name: Name) -> None:
+    """Have the server ask a provider for its models now, and show what came of it."""
+    path, _ = PROVIDERS.item(session.workspace, name)
+    ours = _OURS + path.removeprefix("/apis/models/v2")
+    answer = session.client.call("POST", f"{ours}:refresh", seconds=_REFRESH_SECONDS)
+    session.output.record(answer.record(), {"etag": answer.etag})
+
+
+def build_providers(epilog: str) -> typer.Typer:
+    """The group of commands about providers."""
+    app = commands(PROVIDERS, epilog)
+    app.command("refresh")(with_session(refresh))
+    return app

@@ -18,6 +18,7 @@ _KEPT_HEADS = 64
 _ANTHROPIC_VERSION: Header = (b"anthropic-version", b"2023-06-01")
 _TRANSLATED = frozenset({"openai.chat", "openai.responses", "anthropic.messages"})
 _ONLY_OPENAI = frozenset({"openai.completions", "openai.embeddings"})
+_OF_THE_BODY = frozenset({b"content-type", b"accept"})
 _DIALECTS = frozenset(OPERATIONS.values())
 
 
@@ -157,22 +158,24 @@ def _head(
     key = b"%b %b %b" % (call.method, path.encode("ascii"), accept or b"")
     begin = target.heads.get(key)
     if begin is None:
-        own: list[Header] = [] if target.auth is None else [target.auth]
-        if accept is not None:
-            own += [(b"content-type", b"application/json"), (b"accept", accept)]
-        own += [(b"user-agent", _AGENT), (b"accept-encoding", b"identity")]
         line = b"%b %b" % (call.method, target.base.join(path))
-        begin = line, b" HTTP/1.1\r\nhost: %b\r\n%b" % (target.base.host, lines(own))
+        begin = line, b" HTTP/1.1\r\nhost: %b\r\n" % target.base.host
+        if target.plain:
+            begin = line, begin[1] + lines((*_own(accept).items(), *target.key))
         if len(target.heads) < _KEPT_HEADS:
             target.heads[key] = begin
     headers = call.headers
-    if dialect == "anthropic.messages" and not any(name == b"anthropic-version" for name, _ in headers):
+    if dialect == "anthropic.messages" and not _says_version(headers, target):
         headers = [*headers, _ANTHROPIC_VERSION]
     if trace:
         names = {name for name, _ in trace}
         headers = [*(one for one in headers if one[0] not in names), *trace]
-    if target.default_headers or target.required_headers:
-        merged = dict(target.default_headers) | dict(headers) | dict(target.required_headers)
+    if not target.plain:
+        # Each name once, whoever says it: the key's last, for nothing may stand in its place.
+        own = _own(accept)
+        merged = own | dict(target.default_headers)
+        merged |= {name: own[name] for name in _OF_THE_BODY & own.keys()}
+        merged |= dict(headers) | dict(target.required_headers) | dict(target.key)
         headers = list(merged.items())
     query = target.base.query
     if call.query:
@@ -180,3 +183,16 @@ def _head(
     if query:
         query = b"?" + query
     return b"%b%b%b%bcontent-length: %d\r\n\r\n" % (begin[0], query, begin[1], lines(headers), length)
+
+
+def _says_version(headers: list[Header], target: Target) -> bool:
+    name = _ANTHROPIC_VERSION[0]
+    return name in target.given or any(header[0] == name for header in headers)
+
+
+def _own(accept: bytes | None) -> dict[bytes, bytes]:
+    """What the gateway says by itself, where it has made the body (which it then has in JSON), or has not."""
+    own = {b"user-agent": _AGENT, b"accept-encoding": b"identity"}
+    if accept is not None:
+        own |= {b"content-type": b"application/json", b"accept": accept}
+    return own

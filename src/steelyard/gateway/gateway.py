@@ -113,9 +113,10 @@ class Gateway:
         tape = Tape(route.recorder.max_bytes) if route.recorder is not None else None
         try:
             failure: SteelyardError | AttemptFailed | None = None
-            for candidate in candidates:
+            for chosen in candidates:
+                candidate = chosen
                 try:
-                    candidate = _for(asker, route, candidate)
+                    candidate = _for(asker, route, chosen)
                     reservation = self._reserve(call, route, candidate, asker, reservation)
                     found = self._cached(call, route, candidate, asker)
                     if found is not None:

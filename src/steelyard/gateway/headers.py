@@ -6,6 +6,8 @@ The caller's credentials, cookies and addresses never go on; the upstream's cook
 import re
 from collections.abc import Iterable
 
+from steelyard.records.http_fields import refusal_of_name
+
 Header = tuple[bytes, bytes]
 
 TO_UPSTREAM = frozenset(
@@ -37,8 +39,7 @@ class HeaderLists:
     """The lists with what the settings add to them."""
 
     def __init__(self, to_upstream: Iterable[str] = (), to_client: Iterable[str] = ()) -> None:
-        more = {name.encode("latin-1") for name in to_upstream} - _NEVER
-        back = {name.encode("latin-1") for name in to_client} - _NEVER
+        more, back = _added(to_upstream), _added(to_client)
         self._up, self._raw_up = TO_UPSTREAM | more, RAW_TO_UPSTREAM | more
         self._back, self._raw_back = _TO_CLIENT | back, _TO_CLIENT | _RAW_TO_CLIENT | back
 
@@ -64,14 +65,21 @@ class HeaderLists:
 # These belong to one connection, or say who somebody is: no setting lets them through.
 _NEVER = frozenset(
     {
-        *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"),
-        *(b"transfer-encoding", b"upgrade", b"host", b"content-length", b"expect"),
-        *(b"authorization", b"x-api-key", b"api-key", b"cookie", b"set-cookie", b"server", b"via", b"forwarded"),
-        *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"accept-encoding"),
+        *("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"),
+        *("host", "content-length", "content-encoding", "accept-encoding"),
+        *("authorization", "x-api-key", "api-key", "cookie", "cookie2", "set-cookie", "set-cookie2"),
+        *("server", "via", "forwarded", "x-real-ip"),
     }
 )
-_KEYS = frozenset({b"authorization", b"x-api-key", b"api-key"})
-"""Those of them by which we say who we are."""
+KEY_NAMES = frozenset({b"authorization", b"x-api-key", b"api-key"})
+"""Those of them that carry keys: a client's never go on, so they are free for the gateway's own."""
+_NEVER_FAMILIES = ("proxy-", "x-forwarded-", "x-nmp-principal-")
+
+
+def _added(names: Iterable[str]) -> set[bytes]:
+    """What the settings add, but for what no setting lets through."""
+    folded = {name.lower() for name in names}
+    return {name.encode("latin-1") for name in folded if name not in _NEVER and not name.startswith(_NEVER_FAMILIES)}
 
 
 def lines(headers: Iterable[Header]) -> bytes:
@@ -85,10 +93,6 @@ def encoded(name: str, value: str) -> Header:
     Raises ValueError for what could not be a header.
     """
     raw = name.lower().encode("latin-1"), value.encode("latin-1")
-    if (
-        _BROKEN.search(raw[0])
-        or _BROKEN.search(raw[1])
-        or raw[0] in _NEVER - {b"authorization", b"x-api-key", b"api-key"}
-    ):
+    if refusal_of_name(name) or _BROKEN.search(raw[1]):
         raise ValueError(f"the header {name!r} cannot be sent")
     return raw

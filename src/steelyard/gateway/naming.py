@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+# What stands before the name of a field tells it from the end of a text: there, a quotation mark would be escaped.
+_MODEL = re.compile(rb'(?<=[{,\s])"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _HOLDERS = (None, "message", "response")
 """Where answers and events name the model: at the top, in the message that begins, in the response."""
 
@@ -19,12 +20,15 @@ def rename_event(block: bytes, name: str) -> tuple[bytes, tuple[bytes, bytes] | 
 
     An event that begins in the same way can be renamed by its beginning alone.
     """
-    for line in block.splitlines():
+    start = 0
+    for line in block.splitlines(keepends=True):
         if line.startswith(b"data:"):
-            found = _renamed(block, line[5:], name)
+            found = _renamed(line[5:].rstrip(b"\r\n"), name)
             if found is not None:
-                begins, renamed = found
+                before = block[: start + 5]
+                begins, renamed = before + found[0], before + found[1]
                 return renamed + block[len(begins) :], (begins, renamed)
+        start += len(line)
     return block, None
 
 
@@ -33,28 +37,30 @@ def rename_answer(body: bytes, parsed: dict[str, Any], name: str) -> bytes:
     holder = _holder(parsed)
     if holder is None or holder["model"] == name:
         return body
-    # The beginning of most answers: the first name in them, before anything is nested.
+    # The beginning of most answers: the only name in them, before anything is nested.
     first = _MODEL.search(body)
-    if first and body.count(b"{", 0, first.start()) == 1 and b"[" not in body[: first.start()]:
+    if first and body.count(b'"model"') == 1 and _is_flat(body[: first.start()]):
         return b"%b%b%b" % (body[: first.start(1)], orjson.dumps(name), body[first.end(1) :])
-    found = _renamed(body, body, name)
-    return found[1] + body[len(found[0]) :] if found else orjson.dumps({**parsed, "model": name})
+    found = _renamed(body, name)
+    return body if found is None else found[1] + body[len(found[0]) :]
 
 
-def _renamed(whole: bytes, data: bytes, name: str) -> tuple[bytes, bytes] | None:
-    """How `whole`, which holds the JSON `data`, begins up to the model's name, before and after it is changed."""
+def _is_flat(begins: bytes) -> bool:
+    return begins.count(b"{") == 1 and b"[" not in begins
+
+
+def _renamed(data: bytes, name: str) -> tuple[bytes, bytes] | None:
+    """How JSON begins up to the model's name, before and after it is changed; None if it names no model."""
     said = _read(data)
     holder = _holder(said) if isinstance(said, dict) else None
     if holder is None:
         return None
     holder["model"] = name
-    start = whole.find(data)
     for match in _MODEL.finditer(data):
         begins = data[: match.start(1)] + orjson.dumps(name)
         if _read(begins + data[match.end(1) :]) == said:
-            before = whole[:start]
-            return before + data[: match.end(1)], before + begins
-    return None
+            return data[: match.end(1)], begins
+    return data, orjson.dumps(said)  # the field is written in a way of its own
 
 
 def _holder(said: dict[str, Any]) -> dict[str, Any] | None:

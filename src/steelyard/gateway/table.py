@@ -15,7 +15,7 @@ from typing import Any
 from steelyard.actions.context import Context
 from steelyard.actions.serving import read_provider, read_serving
 from steelyard.errors import OutboundRefused, SecretMissing, SteelyardError, UpstreamFailure
-from steelyard.gateway.headers import Header, encoded
+from steelyard.gateway.headers import KEY_NAMES, Header, encoded
 from steelyard.gateway.limiter import Limiter
 from steelyard.gateway.limits import LimitRule, rules_of
 from steelyard.gateway.paths import base_of
@@ -40,15 +40,17 @@ class Target:
     """One place where a model can be asked, ready to be sent to."""
 
     __slots__ = (
-        "auth",
         "base",
         "default_body",
         "default_headers",
         "fault",
+        "given",
         "heads",
+        "key",
         "outbound",
         "patience",
         "place",
+        "plain",
         "provider",
         "required_body",
         "required_headers",
@@ -70,7 +72,8 @@ class Target:
         """Why it cannot be asked."""
         self.unwell = by.status in _BAD
         self.patience = patience.of(by.timeouts)
-        self.auth: Header | None = None
+        self.key: tuple[Header, ...] = ()
+        """The header with its key, if it has one."""
         self.default_headers: tuple[Header, ...] = ()
         self.required_headers: tuple[Header, ...] = ()
         self.default_body, self.required_body = by.default_body, by.required_body
@@ -79,7 +82,7 @@ class Target:
         try:
             self.outbound = check_url(policy, by.url)
             self.base = base_of(by.url)
-            self.auth = encoded(*by.auth) if by.auth else None
+            self.key = (encoded(*by.auth),) if by.auth else ()
             self.default_headers = tuple(encoded(*one) for one in (by.default_headers or {}).items())
             self.required_headers = tuple(encoded(*one) for one in (by.required_headers or {}).items())
         except OutboundRefused as error:
@@ -87,6 +90,10 @@ class Target:
         except ValueError:
             # Not the library's words: they hold what is secret.
             self.fault = UpstreamFailure(f"{by.key}: a header of it, or its key, holds what no header can hold")
+        self.given = frozenset(name for name, _ in (*self.default_headers, *self.required_headers))
+        """The names of the headers that its record sets."""
+        self.plain = not self.given and all(name in KEY_NAMES for name, _ in self.key)
+        """Whether no header of a client can be one that its record sets."""
         _bound(place, by.limits)
 
 

@@ -83,7 +83,7 @@ def _everything(kind: Kind, body: Document) -> Transform:
     defaults = {key: kind.defaults.get(key) for key in kind.never_null}
 
     def transform(document: Document) -> Document:
-        kept = {key: document[key] for key in (*kind.read_only, *kind.observed) if key in document}
+        kept = {key: document[key] for key in kind.read_only if key in document}
         return copy.deepcopy({**kept, **defaults, **body})
 
     return transform

@@ -122,7 +122,8 @@ class Kind:
     kept_when_absent: frozenset[str] = frozenset()
     """The fields that even a replacement keeps when it does not name them."""
     observed: frozenset[str] = frozenset()
-    """The fields that tell how something fares: a replacement or an apply that does not name them leaves them alone."""
+    """The fields that the server itself writes too, or others who look how something fares: a PUT or an apply that does
+    not name them leaves them alone."""
     null_clears: frozenset[str] = frozenset()
     """The fields that a null empties (any other field keeps its value)."""
     never_null: frozenset[str] = frozenset()

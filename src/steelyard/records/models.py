@@ -163,6 +163,8 @@ MODEL = Kind(
         "adapters": [],
         "frozen": False,
     },
+    # The server writes into it too, what providers say that they serve.
+    observed=frozenset({"model_providers"}),
     null_clears=frozenset({"backend_format"}),
     never_null=frozenset({"trust_remote_code"}),
     empty_clears=frozenset({"base_model", "project"}),

@@ -48,11 +48,15 @@ def check_trust(policy: Policy, values: Mapping[str, Any]) -> None:
             "trust_remote_code is switched off on this server (setting models.trust_remote_code.enabled)",
             field="trust_remote_code",
         )
-    spec = values.get("spec") or {}
-    tool_calls = spec.get("tool_call_config") or {}
-    if tool_calls.get("tool_call_plugin") and not policy.allow_tool_call_plugin:
+    if names_plugin(values) and not policy.allow_tool_call_plugin:
         raise Forbidden(
             "spec.tool_call_config.tool_call_plugin is code, and switched off on this server "
             "(setting models.tool_call_plugin.enabled)",
             field="spec.tool_call_config.tool_call_plugin",
         )
+
+
+def names_plugin(values: Mapping[str, Any]) -> bool:
+    """Whether `values`, the fields that a caller sets on a model, name a plugin, which is code."""
+    tool_calls = (values.get("spec") or {}).get("tool_call_config") or {}
+    return bool(tool_calls.get("tool_call_plugin"))

@@ -24,8 +24,12 @@ _GROUPS = {
     "hour": "strftime('%Y-%m-%dT%H:00:00Z', at / 1000000, 'unixepoch')",
     "status": "status",
 }
-# The value at the place below which so many of a group's are, by the rank of each.
-_RANKS = "max(CASE WHEN place = (size * {share} + 99) / 100 THEN latency_ms END)"
+# Times to three digits: there are few of those, however many requests there were, and they are ranked instead.
+_TIME_OF = (
+    "CASE WHEN latency_ms < 10 THEN round(latency_ms, 2) WHEN latency_ms < 100 THEN round(latency_ms, 1) "
+    "WHEN latency_ms < 1000 THEN round(latency_ms) WHEN latency_ms < 10000 THEN round(latency_ms / 10) * 10 "
+    "WHEN latency_ms < 100000 THEN round(latency_ms / 100) * 100 ELSE round(latency_ms / 1000) * 1000 END"
+)
 
 
 class UsageReads:
@@ -51,23 +55,27 @@ class UsageReads:
     async def sum_usage(self, query: UsageQuery, groups: Sequence[str], limit: int) -> list[UsageSum]:
         where, values = _where(query)
         chosen = "".join(f"{_GROUPS[name]} AS group_{name}, " for name in groups)
-        named = ", ".join(f"group_{name}" for name in groups)
-        by = f"GROUP BY {named}" if groups else ""
-        window = f"PARTITION BY {named}" if groups else ""
-        # The rows are chosen before they are ranked: a group's expression has a name there.
+        names = "".join(f"group_{name}, " for name in groups)
+        by = names.rstrip(", ")
+        part, grouped = (f"PARTITION BY {by}", f"GROUP BY {by}") if groups else ("", "")
         sums = (
-            f"WITH chosen AS (SELECT {chosen}* FROM usage WHERE {where}), "  # noqa: S608 - names of ours and ?
-            f"ranked AS (SELECT *, row_number() OVER ({window} ORDER BY latency_ms) AS place, "
-            f"count(*) OVER ({window}) AS size FROM chosen) "
-            f"SELECT {named}{', ' if groups else ''}count(*) AS requests, total(status >= 400 OR error IS NOT NULL), "
-            "total(cache IS NOT NULL), total(input), total(output), total(cached_input), total(cache_write), "
-            f"total(reasoning), avg(latency_ms), {_RANKS.format(share=50)}, {_RANKS.format(share=95)}, "
-            f"avg(first_token_ms) FROM ranked {by} HAVING count(*) > 0 ORDER BY requests DESC, 1 LIMIT ?"
+            f"WITH counted AS (SELECT {chosen}{_TIME_OF} AS time, count(*) AS requests, "  # noqa: S608 - our names and ?
+            "total(status >= 400 OR error IS NOT NULL) AS errors, total(cache IS NOT NULL) AS hits, "
+            "total(input) AS input, total(output) AS output, total(cached_input) AS cached_input, "
+            "total(cache_write) AS cache_write, total(reasoning) AS reasoning, total(latency_ms) AS latency, "
+            "total(first_token_ms) AS first_token, count(first_token_ms) AS first_tokens "
+            f"FROM usage WHERE {where} GROUP BY {names}time), "
+            f"ranked AS (SELECT *, sum(requests) OVER ({part} ORDER BY time) AS rank, "
+            f"sum(requests) OVER ({part}) AS size FROM counted) "
+            f"SELECT {names}sum(requests) AS number, sum(errors), sum(hits), sum(input), sum(output), "
+            "sum(cached_input), sum(cache_write), sum(reasoning), sum(latency) / sum(requests), "
+            "min(CASE WHEN rank * 100 >= size * 50 THEN time END), "
+            "min(CASE WHEN rank * 100 >= size * 95 THEN time END), sum(first_token) / nullif(sum(first_tokens), 0) "
+            f"FROM ranked {grouped} ORDER BY number DESC, 1 LIMIT ?"
         )
         costs = (
-            f"WITH chosen AS (SELECT {chosen}* FROM usage WHERE {where}) "  # noqa: S608
-            f"SELECT {named}{', ' if groups else ''}currency, sum(cost) FROM chosen WHERE cost IS NOT NULL "
-            f"GROUP BY {named}{', ' if groups else ''}currency"
+            f"SELECT {chosen}currency, sum(cost) FROM usage "  # noqa: S608
+            f"WHERE {where} AND cost IS NOT NULL GROUP BY {names}currency"
         )
         width = len(groups)
         spent: dict[tuple[Any, ...], dict[str, float]] = {}
@@ -76,6 +84,7 @@ class UsageReads:
         return [
             _sum(found[:width], found[width:], spent.get(found[:width], {}))
             for found in self._connection.execute(sums, (*values, limit))
+            if found[width]  # without groups there is one row of nothing for nothing
         ]
 
     async def spent(self, day: str) -> list[Spent]:

@@ -226,3 +226,20 @@ def test_newer_models_take_no_sampling_so_its_defaults_are_not_sent() -> None:
     assert "temperature" not in translate_request({**body, "model": "claude-opus-5-5"}, CHAT, MESSAGES)
     assert translate_request({**body, "model": "claude-opus-4-1"}, CHAT, MESSAGES)["temperature"] == 1
     assert translate_request({**body, "temperature": 0, "model": "claude-opus-5"}, CHAT, MESSAGES)["temperature"] == 0
+
+
+def test_what_clients_send_of_themselves_in_a_message_means_nothing() -> None:
+    said = {"role": "assistant", "content": "ho", "parsed": {"x": 1}, "annotations": [], "audio": None}
+    result = {"role": "tool", "tool_call_id": "c", "name": "weather", "content": "sun"}
+    asked = translate_request(_chat(messages=[*HI, said, result, *HI]), CHAT, MESSAGES)
+    assert asked["messages"][1] == {"role": "assistant", "content": "ho"}
+    assert asked["messages"][2]["content"][0] == {"type": "tool_result", "tool_use_id": "c", "content": "sun"}
+
+
+def test_a_context_that_is_not_edited() -> None:
+    kept = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
+    assert "context_management" not in translate_request(_messages(context_management=kept), MESSAGES, CHAT)
+    with pytest.raises(InvalidInput):
+        translate_request(
+            _messages(context_management={"edits": [{"type": "clear_tool_uses_20250919"}]}), MESSAGES, CHAT
+        )

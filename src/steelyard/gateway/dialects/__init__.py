@@ -3,21 +3,17 @@
 Every dialect is read into one neutral form (`form.py`) and written from it, so that a new one needs a reader and a
 writer, and no translator to each of the others. Nothing is dropped in silence: `docs/dialects.md` says what is carried,
 what means nothing for an answer, and what is refused.
+
+A gateway that translates nothing pays for none of it: readers and writers are imported when they are first used.
 """
 
-from steelyard.gateway.dialects import (
-    answers,
-    chat_request,
-    chat_write,
-    messages_request,
-    messages_write,
-    responses_answer,
-    responses_request,
-)
-from steelyard.gateway.dialects.counts import bad
+from typing import TYPE_CHECKING, Any
+
 from steelyard.gateway.dialects.errors import error_body, read_error, stream_error
-from steelyard.gateway.dialects.form import CHAT, MESSAGES, RESPONSES, Json, refuse
-from steelyard.gateway.dialects.stream import StreamTranslation
+from steelyard.gateway.dialects.form import CHAT, MESSAGES, RESPONSES, Json
+
+if TYPE_CHECKING:
+    from steelyard.gateway.dialects.stream import StreamTranslation
 
 __all__ = [
     "CHAT",
@@ -32,20 +28,23 @@ __all__ = [
     "uses_stream_usage",
 ]
 
-_READERS = {CHAT: chat_request.read, MESSAGES: messages_request.read, RESPONSES: responses_request.read}
-_WRITERS = {CHAT: chat_write.write, MESSAGES: messages_write.write}
-_ANSWER_READERS = {CHAT: answers.read_chat, MESSAGES: answers.read_messages}
-_ANSWER_WRITERS = {CHAT: answers.write_chat, MESSAGES: answers.write_messages, RESPONSES: responses_answer.write}
+
+def __getattr__(name: str) -> Any:
+    if name == "StreamTranslation":
+        from steelyard.gateway.dialects.stream import StreamTranslation  # noqa: PLC0415
+
+        return StreamTranslation
+    raise AttributeError(name)
 
 
 def translate_request(body: Json, client: str, upstream: str) -> Json:
-    """The client's request as the upstream takes it; the model is not renamed. Raises InvalidInput."""
-    if client == upstream:
-        return body
-    request = _READERS[client](body)
-    if not request.tools and request.choice not in (None, "auto", "none"):
-        raise refuse(("body", "tool_choice"), "must be auto or none where no tools are given")
-    return _WRITERS[upstream](request)
+    """The client's request as the upstream takes it; its `model` is the upstream's name already. Raises InvalidInput.
+
+    Some models want other fields than others, which are known by their names.
+    """
+    from steelyard.gateway.dialects.translate import request  # noqa: PLC0415
+
+    return request(body, client, upstream)
 
 
 def translate_response(body: Json, upstream: str, client: str, *, model: str, request: Json | None = None) -> Json:
@@ -53,11 +52,9 @@ def translate_response(body: Json, upstream: str, client: str, *, model: str, re
 
     `model` is the name that the client is shown; `request` is the client's body, which responses repeat.
     """
-    if client == upstream:
-        return body
-    if not isinstance(body, dict):
-        raise bad("it is no object")
-    return _ANSWER_WRITERS[client](_ANSWER_READERS[upstream](body), model, request)
+    from steelyard.gateway.dialects.translate import answer  # noqa: PLC0415
+
+    return answer(body, upstream, client, model, request)
 
 
 def uses_stream_usage(body: Json, client: str) -> bool:

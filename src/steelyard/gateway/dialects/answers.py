@@ -5,9 +5,8 @@ from typing import Any
 import orjson
 
 from steelyard.gateway.dialects import counts, media
-from steelyard.gateway.dialects.counts import bad
+from steelyard.gateway.dialects.counts import bad, explanation, id_of, settled
 from steelyard.gateway.dialects.form import Answer, Json, Stop
-from steelyard.gateway.dialects.messages_write import id_of
 
 
 def read_chat(body: Json) -> Answer:
@@ -38,13 +37,6 @@ def read_chat(body: Json) -> Answer:
         sequence if isinstance(sequence, str) else None,
         counts.chat_usage(body.get("usage")),
     )
-
-
-def settled(stop: Stop, calls: bool) -> Stop:
-    """The reason to stop that fits what was said: some engines call tools and say that they just stopped."""
-    if stop == "stop" and calls:
-        return "calls"
-    return "stop" if stop == "calls" and not calls else stop
 
 
 def _read_chat_message(message: Json, stop: Stop) -> list[Json]:
@@ -124,12 +116,6 @@ def read_messages(body: Json) -> Answer:
         body.get("stop_sequence") if stop == "sequence" else None,
         counts.messages_usage(body.get("usage")),
     )
-
-
-def explanation(details: Any) -> str | None:
-    """What a refusal says of itself."""
-    said = details.get("explanation") if isinstance(details, dict) else None
-    return said if isinstance(said, str) and said else None
 
 
 def _read_block(block: Any) -> Json | None:

@@ -65,16 +65,19 @@ _MESSAGE = {
     "system": frozenset({"role", "content"}),
     "developer": frozenset({"role", "content"}),
     "user": frozenset({"role", "content"}),
-    "tool": frozenset({"role", "content", "tool_call_id"}),
+    # Its name is that of the call, which the id names too.
+    "tool": frozenset({"role", "content", "tool_call_id", "name"}),
     # `reasoning`, `reasoning_content` and `thinking_blocks` are what our own answers, and those of engines, have.
     "assistant": frozenset(
         {"role", "content", "tool_calls", "refusal", "reasoning", "reasoning_content", "thinking_blocks"}
-        | {"annotations", "provider_specific_fields"}
+        | {"annotations", "parsed"}
     ),
 }
 _TEXT = frozenset({"type", "text", "prompt_cache_breakpoint"})
 _IMAGE = frozenset({"type", "image_url", "prompt_cache_breakpoint"})
 _FILE = frozenset({"type", "file", "prompt_cache_breakpoint"})
+_CALL = frozenset({"id", "type", "function", "index"})
+_CALLED = frozenset({"name", "arguments", "parsed_arguments"})
 _FUNCTION = frozenset({"name", "description", "parameters", "strict"})
 _FORMAT = frozenset({"name", "description", "schema", "strict"})
 
@@ -174,7 +177,9 @@ def _read_assistant(message: Json, at: At) -> list[Json]:
         where = (*at, "tool_calls", index)
         if a_dict(call, where).get("type", "function") != "function":
             raise refuse((*where, "type"), "only calls of functions can be translated")
+        only_known(call, _CALL, where)
         function = a_dict(call.get("function"), (*where, "function"))
+        only_known(function, _CALLED, (*where, "function"))
         parts.append(
             {
                 "kind": "call",

@@ -4,11 +4,9 @@ from typing import Any
 
 import orjson
 
-from steelyard.errors import UpstreamStreamError
 from steelyard.gateway.dialects import counts
-from steelyard.gateway.dialects.answers import settled
-from steelyard.gateway.dialects.counts import bad
-from steelyard.gateway.dialects.errors import message_in, status_of, stream_error
+from steelyard.gateway.dialects.counts import bad, settled
+from steelyard.gateway.dialects.errors import error_in, stream_error
 from steelyard.gateway.dialects.form import CHAT, Json, Stop, StreamWriter
 from steelyard.gateway.meter import Usage
 
@@ -148,16 +146,6 @@ def parsed(data: bytes) -> Json:
     if not isinstance(found, dict):
         raise bad("an event holds no object")
     return found
-
-
-def error_in(error: Any) -> UpstreamStreamError:
-    """The error that an upstream tells of in its stream, in the shape of any dialect."""
-    fields = error if isinstance(error, dict) else {}
-    type = fields.get("type")
-    code = fields.get("code")
-    status = status_of(code, 0) or status_of(type)
-    said = message_in(error) or "the upstream ended its stream with an error"
-    return UpstreamStreamError(status, type if isinstance(type, str) else "error", said)
 
 
 class ChatWriter:

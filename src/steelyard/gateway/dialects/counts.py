@@ -54,6 +54,24 @@ def stop_of(stops: dict[str, Stop], said: object) -> Stop:
     return stops.get(said, "stop")
 
 
+def id_of(id: str) -> str:
+    """The id of a call as the API takes it; engines make ids such as `functions.get:0`."""
+    return id if id.replace("_", "").replace("-", "").isalnum() and id.isascii() else _BAD.sub("_", id) or "_"
+
+
+def settled(stop: Stop, calls: bool) -> Stop:
+    """The reason to stop that fits what was said: some engines call tools and say that they just stopped."""
+    if stop == "stop" and calls:
+        return "calls"
+    return "stop" if stop == "calls" and not calls else stop
+
+
+def explanation(details: Any) -> str | None:
+    """What a refusal says of itself."""
+    said = details.get("explanation") if isinstance(details, dict) else None
+    return said if isinstance(said, str) and said else None
+
+
 def now() -> int:
     """Seconds since 1970."""
     return int(time.time())
@@ -169,4 +187,4 @@ def write_messages(usage: Usage | None) -> Json:
 
 def bad(what: str) -> BadUpstreamAnswer:
     """The error for an upstream that answered what is none of its dialect."""
-    return BadUpstreamAnswer(f"the upstream's answer cannot be passed on: {what}")
+    return BadUpstreamAnswer(f"the upstream's answer cannot be passed on: {what[:300]}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from steelyard.errors import UpstreamStreamError
 from steelyard.gateway.dialects.form import MESSAGES, RESPONSES, Json
 
 _LONGEST = 2000
@@ -94,6 +95,16 @@ def clean(text: str) -> str:
 def message_in(error: Any) -> str:
     """The message in an error's JSON, cleaned; empty where it has none."""
     return clean(_message(error))
+
+
+def error_in(error: Any) -> UpstreamStreamError:
+    """The error that an upstream tells of in its stream, in the shape of any dialect."""
+    fields = error if isinstance(error, dict) else {}
+    type = fields.get("type")
+    code = fields.get("code")
+    status = status_of(code, 0) or status_of(type)
+    said = message_in(error) or "the upstream ended its stream with an error"
+    return UpstreamStreamError(status, type if isinstance(type, str) else "error", said)
 
 
 def _message(value: Any, depth: int = 4) -> str:

@@ -124,7 +124,8 @@ class StreamWriter(Protocol):
 
 def refuse(at: Sequence[str | int], message: str, type: str = "untranslatable") -> InvalidInput:
     """The error that says which field cannot be carried over, and what to do about it."""
-    return InvalidInput([Fault(tuple(at), type, message)])
+    # It may name a value of the client's, which may be long.
+    return InvalidInput([Fault(tuple(at), type, message[:300])])
 
 
 def wrong(at: Sequence[str | int], expected: str) -> InvalidInput:

@@ -35,7 +35,8 @@ _READ = frozenset(
 _OFF: dict[str, tuple[Any, ...]] = {
     "container": (),
     "mcp_servers": ([],),
-    "context_management": (),
+    # To keep all thoughts is to edit nothing.
+    "context_management": ({"edits": []}, {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}),
     "diagnostics": (),
     "inference_geo": (),
     "speed": ("standard",),

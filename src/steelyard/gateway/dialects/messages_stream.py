@@ -5,12 +5,10 @@ from typing import Any
 import orjson
 
 from steelyard.gateway.dialects import counts
-from steelyard.gateway.dialects.answers import explanation, settled
-from steelyard.gateway.dialects.chat_stream import error_in, parsed
-from steelyard.gateway.dialects.counts import bad
-from steelyard.gateway.dialects.errors import stream_error
+from steelyard.gateway.dialects.chat_stream import parsed
+from steelyard.gateway.dialects.counts import bad, explanation, id_of, settled
+from steelyard.gateway.dialects.errors import error_in, stream_error
 from steelyard.gateway.dialects.form import MESSAGES, Json, Stop, StreamWriter
-from steelyard.gateway.dialects.messages_write import id_of
 from steelyard.gateway.meter import Usage
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "tool_use"}

@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 
 from steelyard.gateway.dialects import media
+from steelyard.gateway.dialects.counts import id_of
 from steelyard.gateway.dialects.form import Json, Request, Turn, a_text, refuse
 
 # The API wants a limit from everybody; OpenAI's clients need not give one.
 MAX_TOKENS = 4096
 
 _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-_BAD_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 # Models before Claude 4.6 know budgets only, later ones efforts only.
@@ -206,11 +206,6 @@ def _write_part(part: Json, role: str) -> Json:
     if role == "assistant":
         raise refuse(part["at"], f"the upstream's API takes no {kind} from the assistant; send it as the user")
     return _write_image(part) if kind == "image" else _write_file(part)
-
-
-def id_of(id: str) -> str:
-    """The id of a call as the API takes it; engines make ids such as `functions.get:0`."""
-    return id if id.replace("_", "").replace("-", "").isalnum() and id.isascii() else _BAD_IN_ID.sub("_", id) or "_"
 
 
 def _arguments(part: Json) -> Json:

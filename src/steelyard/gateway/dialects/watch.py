@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from steelyard.gateway.dialects import counts
-from steelyard.gateway.dialects.chat_stream import error_in
+from steelyard.gateway.dialects.errors import error_in
 from steelyard.gateway.dialects.form import MESSAGES, RESPONSES, Json
 from steelyard.gateway.meter import Usage
 from steelyard.gateway.sse import parse

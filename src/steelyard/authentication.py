@@ -1,0 +1,115 @@
+"""Builds what stands at the door: who may come in, and what the first administrator is told."""
+
+import sys
+from dataclasses import dataclass
+from ipaddress import ip_address
+from time import monotonic
+
+from steelyard.actions.context import Caller, Context
+from steelyard.actions.identities import Identities
+from steelyard.actions.refusals import Refusals
+from steelyard.api.gatekeeper import Door, Gatekeeper, OpenDoor
+from steelyard.auth.abuse import Attempts
+from steelyard.auth.keys import make_key
+from steelyard.errors import StartupError
+from steelyard.records.access import SYSTEM, Binding, Narrowing
+from steelyard.records.keys import ApiKey
+from steelyard.settings import Settings
+from steelyard.store.protocol import WriteTransaction
+
+FIRST_ADMINISTRATOR = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The door, and what keeps it."""
+
+    door: Door
+    identities: Identities | None = None
+    refusals: Refusals | None = None
+
+    async def close(self) -> None:
+        """Writes down what is not written down yet."""
+        if self.identities is not None:
+            await self.identities.flush()
+        if self.refusals is not None:
+            await self.refusals.flush()
+
+
+def doors_of(settings: Settings, context: Context) -> Doors:
+    """The door that the settings ask for."""
+    if not settings.auth.enabled:
+        names = {*settings.auth.allowed_hosts, settings.host.lower()}
+        return Doors(OpenDoor(frozenset({*names, "*"} if settings.auth.insecure else names)))
+    identities, refusals = Identities(context, None), Refusals(context)
+    attempts = Attempts(settings.auth.attempts_per_minute, monotonic)
+    return Doors(Gatekeeper(identities, attempts, refusals), identities, refusals)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Says that everybody may do everything, where that is so. Raises StartupError where others could reach that."""
+    if settings.auth.enabled:
+        return
+    if is_loopback(settings.host):
+        print(  # noqa: T201 - said to whoever started us
+            "No authentication: whoever reaches this address on this machine may do everything "
+            "(setting auth.enabled changes that).",
+            file=sys.stderr,
+            flush=True,
+        )
+    elif not settings.auth.insecure:
+        raise StartupError(
+            f"{settings.host} can be reached from elsewhere, and nobody would have to say who they are: set "
+            "auth.enabled=true, listen on 127.0.0.1, or insist with --insecure"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def seed_access(context: Context, admin_email: str | None) -> str | None:
+    """Makes the first administrator, where nobody administers the server yet; answers the key, which is told once."""
+    made = make_key()
+    now = context.now()
+    by = Caller("system")
+
+    async def action(tx: WriteTransaction) -> bool:
+        bindings = await tx.bindings()
+        if admin_email and not any(
+            one.principal == admin_email and one.role == "PlatformAdmin" and one.revoked_at is None for one in bindings
+        ):
+            await _bind(tx, context, by, admin_email, now)
+        if any(one.role == "PlatformAdmin" for one in bindings) or await tx.keys():
+            return False
+        await _bind(tx, context, by, FIRST_ADMINISTRATOR, now)
+        key = ApiKey(made.id, FIRST_ADMINISTRATOR, "first", made.digest, now, "system", None, None, None, Narrowing())
+        await tx.put_key(key)
+        await tx.put_audit(by.entry(now, "keys.create", "api-key", None, key.id, "first of admin"))
+        return True
+
+    return made.text if await context.store.write(action) else None
+
+
+async def _bind(tx: WriteTransaction, context: Context, by: Caller, principal: str, now: str) -> None:
+    binding = Binding(context.new_id("role-binding"), principal, SYSTEM, "PlatformAdmin", "system", now)
+    if await tx.put_binding(binding):
+        entry = by.entry(now, "iam.create", "role-binding", SYSTEM, binding.id, f"PlatformAdmin of {principal}")
+        await tx.put_audit(entry)
+
+
+def say_key(key: str | None) -> None:
+    """Tells the first administrator's key, once: it is kept nowhere."""
+    if key is not None:
+        print(  # noqa: T201 - said to whoever started us, and to no log
+            f"The key of the first administrator ({FIRST_ADMINISTRATOR}), which is shown this once:\n\n    {key}\n\n"
+            "Send it as `Authorization: Bearer`, make keys of your own with it, and then revoke it.",
+            file=sys.stderr,
+            flush=True,
+        )

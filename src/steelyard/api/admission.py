@@ -47,9 +47,7 @@ def operation_of(route: Route | APIRoute) -> str:
         return str(operation)
     if route.path.startswith("/apis/files/v2/hf"):
         return "hub"
-    if route.path in _PAGES:
-        return "docs"
-    return route.name
+    return _PAGES.get(route.path) or route.name
 
 
-_PAGES = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json", "/static-offline-docs"})
+_PAGES = {"/docs": "docs", "/docs/oauth2-redirect": "docs", "/openapi.json": "openapi"}

@@ -9,7 +9,8 @@ from steelyard.records.forms import Form, Shown
 
 _MEANING = {
     400: "A filter, cursor or reference that cannot be used.",
-    403: "Policy says no.",
+    401: "Nobody has said who they are, or nobody believes it.",
+    403: "Policy says no, or a permission is missing.",
     404: "There is no such record.",
     409: "It exists already, is built in, or is still referenced.",
     410: "What was there is kept no longer.",

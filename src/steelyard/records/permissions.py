@@ -98,7 +98,7 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(
             (
                 *("upload_file", "delete_file", "commit_files", "restore_files", "list_missing_blobs"),
-                *("create_upload", "head_upload", "append_to_upload", "delete_upload"),
+                *("create_upload", "head_upload", "append_to_upload", "delete_upload", "overridden"),
                 *("sync_fileset", "cancel_fileset_sync"),
             ),
             Rule("filesets.update"),

@@ -1,4 +1,4 @@
-"""The SDK and the `nemo` command ask models: by OpenAI's client that the SDK makes, by its resources, by `nemo chat`."""
+"""The SDK and the `nemo` command ask models: by the client that the SDK makes, by its resources, by `nemo chat`."""
 
 import json
 from collections.abc import Iterator

@@ -104,14 +104,17 @@ class Call:
         if candidate.dialect == "anthropic.messages" and self.dialect in _ONLY_OPENAI:
             message = f"{candidate.model} is served in Anthropic's dialect, which has no {self.path}"
             raise InvalidInput.of(("path", self.path), "untranslatable", message)
-        if candidate.prompt is not None:
-            body = candidate.prompt.apply(body, self.dialect)
+        prompt, said = candidate.prompt, body
+        if prompt is not None:
+            body = prompt.introduce(body, self.dialect)
         upstream = self.upstream_dialect(candidate)
         if upstream != self.dialect:
             # Imported here: a gateway that translates nothing starts without it.
             from steelyard.gateway.dialects import translate_request  # noqa: PLC0415
 
             body = translate_request(body, self.dialect, upstream)
+        if prompt is not None:
+            body = prompt.tune(body, said, upstream)
         if self.stream and upstream in {"openai.chat", "openai.completions"}:
             options = body.get("stream_options")
             if not (isinstance(options, dict) and options.get("include_usage")):

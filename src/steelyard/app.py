@@ -127,8 +127,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
         counts = GatewayMetrics(settings.telemetry.max_label_values)
         metrics.register(counts)
         counts.watch("telemetry_dropped", lambda: telemetry.dropped)
-        log = access_log.append if access_log is not None else AccessLog().append
-        gateway = await open_gateway(settings, context, counts, telemetry, log, discovery.noted)
+        log = access_log or AccessLog()  # what workspaces record is written even so
+        gateway = await open_gateway(settings, context, counts, telemetry, log.append, discovery.noted)
         gate.put(gateway.entry)
         tasks = [
             asyncio.create_task(
@@ -151,8 +151,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             await context.store.close()
             await context.staging.close()
             await context.blobs.close()
-            if access_log is not None:
-                access_log.flush()
+            log.flush()
 
     api = FastAPIOffline(  # its pages load nothing from elsewhere
         title="Steelyard",

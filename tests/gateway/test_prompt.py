@@ -233,7 +233,7 @@ def test_a_parameter_that_the_clients_dialect_does_not_know_refuses_nobody(clien
     model = candidate(prompt={"inference_params": given, "inference_params_as": kind})
     bodies: dict[str, dict[str, Any]] = {RESPONSES: {"input": "hi"}, MESSAGES: {"messages": HI, "max_tokens": 9}}
     body = bodies.get(client, {"messages": HI})
-    sent = call({"model": "m", **body}, client).body_for(model)
+    sent = call({"model": "m", **body}, client).body_for(model, "m")
     assert {name: sent[name] for name in given} == given
 
 

@@ -71,7 +71,7 @@ from steelyard.gateway import catalog
 from steelyard.gateway.metrics import GatewayMetrics
 from steelyard.gateway.opening import open_gateway
 from steelyard.gateway.routes import Holder, HotGateway, router_of
-from steelyard.gateway.telemetry import NoTelemetry
+from steelyard.gateway.telemetry import Telemetry, open_telemetry
 from steelyard.outbound.policy import OutboundPolicy
 from steelyard.outbound.transport import HttpTransport
 from steelyard.records.deliveries import DeliveryRules
@@ -122,7 +122,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     asking = HttpTransport(outbound_of(settings), ca_bundle=settings.outbound.ca_bundle)
     discovery = Discovery(context, asking, DiscoveryRules(settings.gateway.discovery_seconds))
     access_log = AccessLog() if settings.log.access else None
-    metrics, gate = Metrics(), Holder()
+    metrics, gate, telemetry = Metrics(), Holder(), telemetry_of(settings)
     doors = doors_of(settings, context)
 
     @contextlib.asynccontextmanager
@@ -132,8 +132,9 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             say_key(await seed_access(context, settings.auth.admin_email))
         counts = GatewayMetrics(settings.telemetry.max_label_values)
         metrics.register(counts)
-        log = access_log.append if access_log is not None else AccessLog().append
-        gateway = await open_gateway(settings, context, counts, NoTelemetry(), log, discovery.noted)
+        counts.watch("telemetry_dropped", lambda: telemetry.dropped)
+        log = access_log or AccessLog()  # what workspaces record is written even so
+        gateway = await open_gateway(settings, context, counts, telemetry, log.append, discovery.noted)
         gate.put(gateway.entry)
         tasks = [
             asyncio.create_task(
@@ -159,8 +160,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
             await context.store.close()
             await context.staging.close()
             await context.blobs.close()
-            if access_log is not None:
-                access_log.flush()
+            log.flush()
 
     api = FastAPIOffline(  # its pages load nothing from elsewhere
         title="Steelyard",
@@ -235,6 +235,17 @@ def keys_of(settings: Settings, folder: DataFolder) -> KeySources:
         file=settings.master_key_file,
         command=settings.master_key_command,
         previous=[key.get_secret_value() for key in settings.master_key_previous],
+    )
+
+
+def telemetry_of(settings: Settings) -> Telemetry:
+    """What the settings say about traces. Raises StartupError."""
+    given = settings.telemetry
+    return open_telemetry(
+        given.otlp_endpoint,
+        given.otlp_headers.get_secret_value() if given.otlp_headers else None,
+        sample_ratio=given.sample_ratio,
+        service_name=given.service_name,
     )
 
 

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 from nemo_platform import AsyncNeMoPlatform, NeMoPlatform  # type: ignore[import-not-found,unused-ignore]
 
+from tests.servers import Server, running
+
 _NEMO = Path(sys.executable).with_name("nemo")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that all tests here share; it may ask engines of this machine."""
+    with running(tmp_path_factory.mktemp("shared") / "data", "--set", "outbound.allow_private=true") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

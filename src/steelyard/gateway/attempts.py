@@ -110,7 +110,8 @@ class Attempts:
 
         The target's place is taken until `closed` is called with what comes of it, or this raises.
         """
-        call.body_for(candidate)  # before anything is taken: what cannot be translated is the client's to mend
+        # Before anything is taken: what cannot be translated is the client's to mend.
+        call.body_for(candidate, target.served_name)
         return await self._attempt(call, candidate, target)
 
     async def attempt_raw(self, call: Call, target: Target) -> Opened:
@@ -121,7 +122,8 @@ class Attempts:
         place = target.place
         await place.enter()
         began = self._now()
-        span = call.span.attempt(target.provider, target.url)
+        asked_in = call.upstream_dialect(candidate) if candidate is not None else None
+        span = call.span.attempt(target.provider, target.url, asked_in)
         outcome, answer, status = "cancelled", None, None
         try:
             if candidate is None:
@@ -214,7 +216,8 @@ class Attempts:
         else:
             from steelyard.gateway.dialects import translate_response  # noqa: PLC0415 - see calls.py
 
-            opened.body = orjson.dumps(translate_response(said, upstream, call.dialect, model=call.name))
+            translated = translate_response(said, upstream, call.dialect, model=call.name, request=call.body)
+            opened.body = orjson.dumps(translated)
 
     async def _begin_stream(self, call: Call, opened: Opened, upstream: str) -> None:
         """Reads until the first token, or until the end of a stream that has none."""
@@ -226,7 +229,7 @@ class Attempts:
         if upstream == call.dialect:
             stream = Passing(upstream, opened.target.served_name, call.name, hide_usage=call.hides_usage)
         else:
-            stream = Translating(upstream, call.dialect, call.name, include_usage=call.include_usage)
+            stream = Translating(upstream, call.dialect, call.name, call.body, include_usage=call.include_usage)
         events, parts = Events(self._most), list[bytes]()
         # The first token has its time, whatever else is said before it.
         patience = opened.target.patience.first_byte

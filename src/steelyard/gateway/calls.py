@@ -79,7 +79,7 @@ class Call:
         """The name by which the client knows what answers."""
         options = body.get("stream_options") if body else None
         self.include_usage = isinstance(options, dict) and options.get("include_usage") is True
-        self._bodies: dict[int, dict[str, Any]] = {}
+        self._bodies: dict[tuple[int, str], dict[str, Any]] = {}
 
     def begin(self, telemetry: Telemetry, model: str, operation: str) -> None:
         """Its trace begins, where there are any."""
@@ -95,28 +95,35 @@ class Call:
         """The dialect in which `candidate` is asked. What is never translated stays in its own."""
         return candidate.dialect if self.dialect in _TRANSLATED else self.dialect
 
-    def body_for(self, candidate: Candidate) -> dict[str, Any]:
-        """The body in the dialect of `candidate`, with its prompt. Raises InvalidInput for what that cannot say."""
-        found = self._bodies.get(id(candidate))
+    def body_for(self, candidate: Candidate, served_name: str) -> dict[str, Any]:
+        """The body in the dialect of `candidate`, with its prompt, for the model that the upstream calls `served_name`.
+
+        Raises InvalidInput for what that cannot say.
+        """
+        found = self._bodies.get((id(candidate), served_name))
         if found is not None:
             return found
-        body = self.body or {}
+        # What can be said depends on the model that hears it.
+        body = {**(self.body or {}), "model": served_name}
         if candidate.dialect == "anthropic.messages" and self.dialect in _ONLY_OPENAI:
             message = f"{candidate.model} is served in Anthropic's dialect, which has no {self.path}"
             raise InvalidInput.of(("path", self.path), "untranslatable", message)
-        if candidate.prompt is not None:
-            body = candidate.prompt.apply(body, self.dialect)
+        prompt, said = candidate.prompt, body
+        if prompt is not None:
+            body = prompt.introduce(body, self.dialect)
         upstream = self.upstream_dialect(candidate)
         if upstream != self.dialect:
             # Imported here: a gateway that translates nothing starts without it.
             from steelyard.gateway.dialects import translate_request  # noqa: PLC0415
 
             body = translate_request(body, self.dialect, upstream)
+        if prompt is not None:
+            body = prompt.tune(body, said, upstream)
         if self.stream and upstream in {"openai.chat", "openai.completions"}:
             options = body.get("stream_options")
             if not (isinstance(options, dict) and options.get("include_usage")):
                 body = {**body, "stream_options": {**(options or {}), "include_usage": True}}
-        self._bodies[id(candidate)] = body
+        self._bodies[id(candidate), served_name] = body
         return body
 
 
@@ -125,7 +132,7 @@ def request_for(call: Call, candidate: Candidate, target: Target, trace: tuple[H
     if call.body is None:
         return raw_request_for(call, target, trace)
     upstream = call.upstream_dialect(candidate)
-    body: Mapping[str, Any] = call.body_for(candidate)
+    body: Mapping[str, Any] = call.body_for(candidate, target.served_name)
     if target.default_body:
         body = {**target.default_body, **body}
     if target.required_body:

@@ -22,6 +22,7 @@ from steelyard.gateway.metrics import GatewayMetrics
 from steelyard.gateway.paths import OTHER
 from steelyard.gateway.places import Places
 from steelyard.gateway.pool import Pool
+from steelyard.gateway.recording import Recordings
 from steelyard.gateway.sending import Tape, send_raw, send_stream, send_whole
 from steelyard.gateway.table import Candidate, Route, Table
 from steelyard.gateway.telemetry import Telemetry
@@ -72,8 +73,7 @@ class Parts:
     cache: ResponseCache
     metrics: GatewayMetrics
     telemetry: Telemetry
-    log: Callable[[Mapping[str, Any]], None]
-    """Writes a line to the access log."""
+    recordings: Recordings
     now: Callable[[], str]
     """The present time as records write it."""
 
@@ -110,7 +110,7 @@ class Gateway:
         reservation: Reservation | None = None
         told: Told | None = None
         opened: Opened | None = None
-        tape = Tape(route.recorder.max_bytes) if route.recorder is not None else None
+        tape = Tape(route.recorder.tape_bytes) if route.recorder is not None else None
         try:
             failure: SteelyardError | AttemptFailed | None = None
             for chosen in candidates:
@@ -149,8 +149,9 @@ class Gateway:
                 route.name,
             )
             if tape is not None and route.recorder is not None and told is not None:
-                line = route.recorder.line(call.request_id, route.workspace, candidate.model, call.raw, tape.data)
-                parts.log(line)
+                parts.recordings.add(
+                    route.recorder, call.request_id, route.workspace, candidate.model, call.raw, tape.data
+                )
 
     async def _deliver(
         self,
@@ -248,7 +249,7 @@ class Gateway:
         first = told.first_token - call.started if told.first_token is not None else None
         usage = usage or Usage()
         parts.metrics.request(workspace, model, call.dialect, told.status, seconds, first, usage)
-        call.span.end(told.status, told.usage, (), told.code, model)
+        call.span.end(told.status, told.usage, (), told.code, model, first)
         parts.ledger.add(
             UsageRow(
                 at=parts.now(),

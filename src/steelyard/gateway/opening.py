@@ -17,6 +17,7 @@ from steelyard.gateway.limiter import Limiter
 from steelyard.gateway.metrics import GatewayMetrics
 from steelyard.gateway.places import BreakerRules, Places
 from steelyard.gateway.pool import Pool, PoolRules
+from steelyard.gateway.recording import Recordings
 from steelyard.gateway.table import Table
 from steelyard.gateway.telemetry import Telemetry
 from steelyard.gateway.timing import Patience
@@ -37,6 +38,7 @@ class Opened:
         self.parts.pool.close()
         await self.parts.ledger.close()
         await self.parts.telemetry.close()
+        await self.parts.recordings.close()
 
 
 async def open_gateway(
@@ -73,7 +75,7 @@ async def open_gateway(
         cache=ResponseCache(given.cache_bytes, loop.time),
         metrics=metrics,
         telemetry=telemetry,
-        log=log,
+        recordings=Recordings(log),
         now=context.now,
     )
     _watch(metrics, parts, loop)

@@ -1,4 +1,5 @@
-"""Applies the prompt of a model's record to a request, in the dialect of its client, before anything is translated.
+"""Applies the prompt of a model's record to a request: what is said first in the dialect of the client, before anything
+is translated, and the parameters in that of the upstream, after it. What asks for no text has no prompt.
 
 The record's system prompt comes first, the caller's own after it. A template may hold two placeholders,
 `{{ system_prompt }}` and `{{ icl_few_shot_examples }}`, which are replaced by the texts of these names; nothing else in
@@ -10,12 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(system_prompt|icl_few_shot_examples)\s*\}\}")
-# How each dialect calls what the record calls by OpenAI's names; None: it has no such thing, and refuses the request.
+_PROMPTED = frozenset({"openai.chat", "openai.responses", "anthropic.messages", "openai.completions"})
+# One thing under several names: whoever says one of them has said it.
+_BOUND = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_ENDS = frozenset({"stop", "stop_sequences"})
+# How the dialects of upstreams call what the record calls by OpenAI's names.
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "anthropic.messages": {"max_completion_tokens": "max_tokens", "stop": "stop_sequences"},
-    "openai.responses": {"max_completion_tokens": "max_output_tokens", "max_tokens": "max_output_tokens"},
+    "openai.completions": {"max_completion_tokens": "max_tokens"},
 }
-_SAME = ({"max_tokens", "max_completion_tokens"},)
+# What a request asks, of whom and how, is its own; the rest are parameters.
+_NO_PARAMETERS = frozenset({"model", "messages", "input", "prompt", "stream", "stream_options"})
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 
 
@@ -27,8 +33,9 @@ class Prompt:
     def __init__(self, prompt: Mapping[str, Any]) -> None:
         self._system = system_text(prompt)
         given = prompt.get("inference_params") or {}
-        # `model` would be another model than the one whose prompt this is.
-        self._parameters = {key: value for key, value in given.items() if value is not None and key != "model"}
+        self._parameters = {
+            key: value for key, value in given.items() if value is not None and key not in _NO_PARAMETERS
+        }
         self._overrides = prompt.get("inference_params_as") == "overrides"
 
     @property
@@ -36,26 +43,30 @@ class Prompt:
         """Whether it changes a request."""
         return bool(self._system or self._parameters)
 
-    def apply(self, body: dict[str, Any], dialect: str) -> dict[str, Any]:
-        """`body` with the prompt; `body` itself stays as it is."""
+    def introduce(self, body: dict[str, Any], dialect: str) -> dict[str, Any]:
+        """The request of a client with what is said before its messages; `body` itself stays as it is."""
+        if not self._system or dialect not in _PROMPTED:
+            return body
         applied = dict(body)
-        if self._parameters:
-            self._set_parameters(applied, dialect)
-        if self._system:
-            _add_system(applied, self._system, dialect)
+        _add_system(applied, self._system, dialect)
         return applied
 
-    def _set_parameters(self, body: dict[str, Any], dialect: str) -> None:
-        names = _NAMES.get(dialect, {})
+    def tune(self, body: dict[str, Any], said: Mapping[str, Any], dialect: str) -> dict[str, Any]:
+        """A request in the dialect of its upstream with the parameters; `said` is what the client has said itself.
+
+        (They are OpenAI's and the engine's own, so that a client's dialect might not know them.)
+        """
+        if not self._parameters or dialect not in _PROMPTED:
+            return body
+        applied, names = dict(body), _NAMES.get(dialect, {})
         for key, value in self._parameters.items():
-            name = names.get(key, key)
-            others = {other for group in _SAME if name in group for other in group} | {name}
-            present = others & body.keys()
-            if not self._overrides and any(body[other] is not None for other in present):
+            same = _BOUND if key in _BOUND else _ENDS if key in _ENDS else (key,)
+            if not self._overrides and any(said.get(name) is not None for name in same):
                 continue
-            for other in present:
-                del body[other]
-            body[name] = value
+            for name in same:
+                applied.pop(name, None)
+            applied[names.get(key, key)] = value
+        return applied
 
 
 def prompt_of(prompt: Mapping[str, Any] | None) -> Prompt | None:
@@ -83,8 +94,11 @@ def _add_system(body: dict[str, Any], text: str, dialect: str) -> None:
     elif dialect == "openai.responses":
         body["instructions"] = _joined(text, body.get("instructions"))
     elif dialect == "openai.completions":
-        if isinstance(body.get("prompt"), str):
-            body["prompt"] = f"{text}\n\n{body['prompt']}"
+        own = body.get("prompt")
+        if isinstance(own, str):
+            body["prompt"] = f"{text}\n\n{own}"
+        elif isinstance(own, list) and all(isinstance(one, str) for one in own):
+            body["prompt"] = [f"{text}\n\n{one}" for one in own]
     elif isinstance(body.get("messages"), list):
         messages = body["messages"]
         first = messages[0] if messages else None

@@ -4,7 +4,8 @@ Bodies are read, so that what is taken out is found whatever escapes spell it, a
 is found where it came in pieces. What cannot be read is taken as text.
 """
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from steelyard.gateway.redaction import CATEGORIES, Redactor
 DEFAULT_MAX_BYTES = 65_536
 _READ_TIMES, _READ_MOST = 16, 4_194_304
 """How much of a body is read, compared with what is kept: a stream says little in many bytes."""
+_AT_ONCE = 4096
 _DEPTH = 64
 # The fields of a stream's events that are pieces of something longer.
 _PIECES = frozenset(
@@ -183,6 +185,34 @@ def _texts(value: Any, place: str, depth: int) -> Iterator[tuple[str, str]]:
         for number, inner in enumerate(value):
             index = inner.get("index") if isinstance(inner, dict) else None
             yield from _texts(inner, f"{place}.{index if isinstance(index, int) else number}", depth + 1)
+
+
+class Recordings:
+    """Where recordings are made and written. Long ones are made in a thread: nobody's answer waits for them."""
+
+    def __init__(self, log: Callable[[Mapping[str, Any]], None]) -> None:
+        self._log = log
+        self._made: set[asyncio.Future[dict[str, Any]]] = set()
+
+    def add(
+        self, recorder: Recorder, request_id: str, workspace: str, model: str, request_body: bytes, answer: bytes
+    ) -> None:
+        """Records one request; see `Recorder.line`."""
+        told = (request_id, workspace, model, request_body, answer)
+        if len(request_body) + len(answer) <= _AT_ONCE:
+            self._log(recorder.line(*told))
+            return
+        made = asyncio.get_running_loop().run_in_executor(None, recorder.line, *told)
+        self._made.add(made)
+        made.add_done_callback(self._write)
+
+    async def close(self) -> None:
+        """Waits for those that are being made."""
+        await asyncio.gather(*self._made, return_exceptions=True)
+
+    def _write(self, made: "asyncio.Future[dict[str, Any]]") -> None:
+        self._made.discard(made)
+        self._log(made.result())
 
 
 def recorder_for(recording: Mapping[str, Any] | None) -> Recorder | None:

@@ -9,7 +9,6 @@ from starlette.types import Send
 from steelyard.errors import BadUpstreamAnswer, SteelyardError, UpstreamFailure, UpstreamStreamError, UpstreamTimeout
 from steelyard.gateway.attempts import Opened
 from steelyard.gateway.calls import Call
-from steelyard.gateway.dialects.errors import stream_error
 from steelyard.gateway.failures import SENTENCES, UpstreamFailed
 from steelyard.gateway.headers import Header
 
@@ -92,7 +91,8 @@ async def send_stream(send: Send, call: Call, opened: Opened, headers: list[Head
     last = b""
     if sent.error is not None:
         status = getattr(sent.error, "upstream_status", sent.error.status)
-        last = stream_error(call.dialect, status, sent.error.message, sent.error.code)
+        assert opened.stream is not None  # noqa: S101 - it is one that has begun
+        last = opened.stream.error(status, sent.error.message, sent.error.code)
     await send({"type": "http.response.body", "body": last})
     return sent
 

@@ -5,12 +5,12 @@ told what has happened in an event of its own.
 """
 
 import re
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from steelyard.errors import BadUpstreamAnswer, UpstreamStreamError
-from steelyard.gateway.dialects import StreamTranslation
+from steelyard.gateway.dialects.errors import stream_error
 from steelyard.gateway.dialects.watch import StreamWatch
 from steelyard.gateway.failures import UpstreamFailed
 from steelyard.gateway.meter import Usage
@@ -77,14 +77,18 @@ class Stream(Protocol):
     def end(self) -> bytes:
         """What it gets when the upstream's answer ends. Raises BadUpstreamAnswer if it cannot be all."""
 
+    def error(self, status: int, message: str, code: str) -> bytes:
+        """What it gets when the stream has broken off: the event of its dialect that says so."""
+
 
 class Passing:
     """Passes the events as they are, but for the model's name."""
 
-    __slots__ = ("_hides", "_known", "_name", "_served", "_watch", "ended")
+    __slots__ = ("_dialect", "_hides", "_known", "_name", "_served", "_watch", "ended")
 
     def __init__(self, dialect: str, served_name: str, name: str, *, hide_usage: bool = False) -> None:
         """`hide_usage` leaves out the event that tells of the usage alone, which the client has not asked for."""
+        self._dialect = dialect
         self._hides = hide_usage
         self._watch = StreamWatch(dialect)
         self._served, self._name = served_name, name
@@ -127,14 +131,24 @@ class Passing:
             raise BadUpstreamAnswer("the stream ended before the answer did")
         return b""
 
+    def error(self, status: int, message: str, code: str) -> bytes:
+        return stream_error(self._dialect, status, message, code)
+
 
 class Translating:
     """Translates the events into the client's dialect."""
 
     __slots__ = ("_translation", "_upstream", "ended")
 
-    def __init__(self, upstream: str, client: str, name: str, *, include_usage: bool) -> None:
-        self._translation = StreamTranslation(upstream, client, model=name, include_usage=include_usage)
+    def __init__(
+        self, upstream: str, client: str, name: str, request: dict[str, Any] | None, *, include_usage: bool
+    ) -> None:
+        # Imported here: a gateway that translates nothing starts without it.
+        from steelyard.gateway.dialects import StreamTranslation  # noqa: PLC0415
+
+        self._translation = StreamTranslation(
+            upstream, client, model=name, include_usage=include_usage, request=request
+        )
         self._upstream = upstream
         self.ended = False
 
@@ -158,6 +172,9 @@ class Translating:
 
     def end(self) -> bytes:
         return self._translation.end()
+
+    def error(self, status: int, message: str, code: str) -> bytes:
+        return self._translation.error(status, message, code)
 
 
 def _tells_usage_only(block: bytes) -> bool:

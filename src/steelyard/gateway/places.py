@@ -76,10 +76,16 @@ class Place:
         # The time is over: one request at a time tries it out.
         return 1.0 if self.opened and self._trying else 0.0
 
+    def bound(self, most: int | None, most_waiting: int, patience: float) -> None:
+        """How many requests it may have at once, how many may wait, and for how many seconds; who fits is let in."""
+        self.most, self.most_waiting, self.patience = most, most_waiting, patience
+        if self._waiting:
+            self._admit()
+
     async def enter(self) -> None:
         """Takes a place among those that are asked at once, or waits for one. Raises Overloaded."""
-        if self.most is not None and (self.in_flight >= self.most or self._waiting):
-            await self._queue()  # who leaves hands its place on
+        if self.full:
+            await self._queue()
         else:
             self.in_flight += 1
         if self.opened:
@@ -88,12 +94,9 @@ class Place:
     def leave(self) -> None:
         """The request is over; who waits is let in."""
         self._trying = False
-        while self._waiting and (self.most is None or self.in_flight <= self.most):
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
         self.in_flight -= 1
+        if self._waiting:
+            self._admit()
 
     def succeeded(self) -> None:
         """It has answered as it should."""
@@ -103,6 +106,7 @@ class Place:
     def failed(self, now: float) -> None:
         """It has not."""
         self.failures += 1
+        self._trying = False
         if self.failures >= self._rules.failures or self.opened:
             seconds = min(self._rules.seconds * 2**self.opened, self._rules.most_seconds)
             # Apart from one another, so that many gateways do not all come back in the same moment.
@@ -113,6 +117,14 @@ class Place:
         """It has said that it is to be left alone until then."""
         self.held_until = max(self.held_until, until)
 
+    def _admit(self) -> None:
+        """Lets in who has waited longest, as many as fit; they are counted before they know it."""
+        while self._waiting and not self.full:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self.in_flight += 1
+                waiter.set_result(None)
+
     async def _queue(self) -> None:
         if len(self._waiting) >= self.most_waiting:
             raise Overloaded(
@@ -122,14 +134,20 @@ class Place:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            await asyncio.wait_for(waiter, self.patience)
+            async with asyncio.timeout(self.patience):
+                await waiter
         except TimeoutError:
+            if waiter.done() and not waiter.cancelled():
+                return  # it was let in in this very moment
+            self._waiting.remove(waiter)
             raise Overloaded(
                 f"{self.key} was busy for {self.patience:g} s; try again", headers={"Retry-After": "1"}
             ) from None
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self.leave()
+            else:
+                self._waiting.remove(waiter)
             raise
 
 

@@ -99,9 +99,7 @@ class Target:
 
 def _bound(place: Place, limits: Mapping[str, Any] | None) -> None:
     given = {key: value for key, value in (limits or {}).items() if value is not None}
-    place.most = given.get("max_concurrency")
-    place.most_waiting = given.get("max_queue", 100)
-    place.patience = given.get("queue_seconds", 30.0)
+    place.bound(given.get("max_concurrency"), given.get("max_queue", 100), given.get("queue_seconds", 30.0))
 
 
 class Candidate:

@@ -66,7 +66,11 @@ def test_every_setting_can_be_set_by_its_variable_and_is_described() -> None:
     values |= {"log.level": "debug", "store.readers": "16", "limits.json_depth": "8"}
     values |= {"limits.record_body_bytes": "2048", "limits.shutdown_seconds": "0"}
     values |= {"limits.import_body_bytes": "1048576", "limits.batch_body_bytes": "2048", "history.retention_days": "1"}
-    values |= {"outbound.schemes": "https, http", "outbound.allowed_networks": "10.0.0.0/8,::1"}
+    values |= {
+        "outbound.schemes": "https, http",
+        "outbound.allowed_networks": "10.0.0.0/8,::1",
+        "auth.proxy_addresses": "10.0.0.0/8",
+    }
     values |= {item.key: "2" for item in all_settings() if item.key.startswith("webhooks.")}
     values |= {"files.max_bytes": "1", "files.upload_hours": "1", "files.keep_replaced_days": "0"}
     values |= {"files.pickles": "allow", "files.untrusted_code": "serve", "files.folders": "models=/srv/models"}

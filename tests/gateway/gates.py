@@ -160,7 +160,7 @@ class Gate:
         connection = socket.create_connection((parts.hostname, parts.port), timeout=20)
         body = json.dumps(question(route, model, stream=stream)).encode()
         head = (
-            f"POST {route} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"POST {route} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         connection.sendall(head.encode() + body)
         return connection

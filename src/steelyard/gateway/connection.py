@@ -125,8 +125,6 @@ class Answer:
         self._patience = seconds
         self._end = until
         self._deadline = min(self._loop.time() + seconds, until)
-        if self.done or self.failure is not None:
-            return  # nothing more is awaited: a timer would only hold on to us
         # One timer serves many waits: it looks when it fires whether something has come since.
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._look)
@@ -200,8 +198,6 @@ class Answer:
             return
         self.status = status
         self.keep_alive = parser.should_keep_alive()
-        if status in {204, 304}:
-            self._framed = True
         self._wake()
 
     def on_body(self, data: bytes) -> None:

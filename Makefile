@@ -34,8 +34,9 @@ test-models: $(VENV)/.dev $(MODELS)/.ready ## Run the tests that hold inspection
 	STEELYARD_PYTHON=$(VENV)/bin/python PYTHONPATH=src $(MODELS)/bin/python -m pytest tests/models_env
 	STEELYARD_PYTHON=$(VENV)/bin/python $(MODELS)/bin/python -m pytest tests/hub_clients
 
-test-gateway: $(VENV)/.dev $(GATEWAY)/.ready ## Run the tests of the gateway with the official clients of its dialects
+test-gateway: $(VENV)/.dev $(GATEWAY)/.ready $(MODELS)/.ready ## Run the tests of the gateway with the real clients of its dialects, and real engines
 	STEELYARD_PYTHON=$(VENV)/bin/python PYTHONPATH=src $(GATEWAY)/bin/python -m pytest tests/gateway_clients
+	STEELYARD_PYTHON=$(VENV)/bin/python $(MODELS)/bin/python -m pytest tests/engines
 
 lint: $(VENV)/.dev ## Check style and types
 	$(VENV)/bin/ruff check .

@@ -78,7 +78,7 @@ def test_a_request_is_counted_traced_and_named_all_the_way(
     assert collector.headers[0]["authorization"] == "Bearer t0k3n"
 
     counted = metrics(observed)
-    labels = f'{{workspace="default",model="{model}",dialect="openai.chat",status="200"}}'
+    labels = f'{{dialect="openai.chat",model="{model}",status="200",workspace="default"}}'
     assert counted[f"steelyard_gateway_requests_total{labels}"] == 1
     assert counted["steelyard_gateway_in_flight"] == 0
     assert any(name.startswith("steelyard_gateway_attempts_total") for name in counted)

@@ -1,1 +1,1 @@
-"""The official clients of the dialects, in their own environment (.venv-gateway): before our translation, and at a gateway."""
+"""The official clients of the dialects (in .venv-gateway): before our translation, and at a gateway."""

@@ -54,7 +54,7 @@ class Gate:
     def model(self, name: str = "tiny", format: str | None = None, **fields: Any) -> str:
         """A new model that the engine serves, as it is called from outside its workspace."""
         endpoint = {"url": f"{self.engine.url}/v1", "model_id": "tiny", "api_key": "sk-engine"}
-        body = {"name": name, "api_endpoint": endpoint, "backend_format": format, **fields}
+        body = {"name": name, "api_endpoint": endpoint, "backend_format": format} | fields
         answer = self.http.post(f"/apis/models/v2/workspaces/{self.workspace}/models", json=body)
         assert answer.status_code == 201, answer.text
         return f"{self.workspace}/{name}"

@@ -68,6 +68,21 @@ def test_a_bare_name_is_of_the_workspace_of_the_route(gate: Gate) -> None:
         assert client.chat.completions.create(model="tiny", messages=HELLO).model == model
 
 
+def test_a_model_is_called_as_it_was_asked_for_whatever_its_engine_calls_it(client: openai.OpenAI, gate: Gate) -> None:
+    """An engine may be asked by a model's very name, and answer by another: with a revision, or its file."""
+    called = f"{gate.workspace}/tiny"
+    model = gate.model(api_endpoint={"url": gate.engine.url, "model_id": called})
+    assert model == called
+    answer = samples.CHATS["text"]
+    gate.engine.next(saying("OPENAI_CHAT", answer), saying("OPENAI_CHAT", answer, streamed=True))
+
+    whole = client.chat.completions.create(model=model, messages=HELLO)
+    chunks = list(client.chat.completions.create(model=model, messages=HELLO, stream=True))
+
+    assert gate.asked().json["model"] == called
+    assert {whole.model, *(chunk.model for chunk in chunks)} == {called}
+
+
 @both
 def test_usage_of_a_stream_comes_where_it_is_asked_for(client: openai.OpenAI, gate: Gate, format: str) -> None:
     model = gate.model(format=format)

@@ -77,7 +77,7 @@ def apply(
     context: Context, caller: Caller, kind: Kind, workspace: str, name: str, body: Any, conditions: Conditions
 ) -> Write:
     """Makes the record exactly what `body` says: it is created if it is not there, and what the body lacks gets its
-    default. Where the body does not speak of them, it keeps what is observed, and a secret that goes to the same address.
+    default. Where the body does not say them, it keeps what is observed, and a secret that goes to the same address.
 
     Raises InvalidInput; performed, what creating and updating raise.
     """

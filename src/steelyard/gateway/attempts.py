@@ -173,13 +173,14 @@ class Attempts:
         left = call.deadline - self._now()
         answer = await self._pool.send(target.outbound, head, data, min(patience.connect, left))
         try:
-            await answer.head(min(patience.first_byte, left))
-        except UpstreamFailed as failed:
-            if failed.reason != "disconnect" or not answer.reused:
-                raise
-            # A kept connection that the other side had closed meanwhile: the request has not been looked at.
-            answer = await self._pool.send(target.outbound, head, data, min(patience.connect, left), fresh=True)
-            await answer.head(min(patience.first_byte, left))
+            try:
+                await answer.head(min(patience.first_byte, left))
+            except UpstreamFailed as failed:
+                if failed.reason != "disconnect" or not answer.reused:
+                    raise
+                # A kept connection that the other side had closed meanwhile: the request has not been looked at.
+                answer = await self._pool.send(target.outbound, head, data, min(patience.connect, left), fresh=True)
+                await answer.head(min(patience.first_byte, left))
         except BaseException:
             answer.abort()
             raise
@@ -227,7 +228,7 @@ class Attempts:
             raise BadUpstreamAnswer("the upstream answered without a stream, though it was asked for one")
         stream: Stream
         if upstream == call.dialect:
-            stream = Passing(upstream, opened.target.served_name, call.name, hide_usage=call.hides_usage)
+            stream = Passing(upstream, call.name, hide_usage=call.hides_usage)
         else:
             stream = Translating(upstream, call.dialect, call.name, call.body, include_usage=call.include_usage)
         events, parts = Events(self._most), list[bytes]()

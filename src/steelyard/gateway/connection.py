@@ -103,6 +103,7 @@ class Answer:
         if self._held:
             self._held = False
             self._connection.resume()
+            self.heard()  # its time begins anew: until now it was we who did not listen
         return data
 
     async def body(self, limit: int) -> bytes:
@@ -119,6 +120,8 @@ class Answer:
 
     def expect(self, seconds: float, until: float = _NEVER) -> None:
         """From now on, the upstream may be silent for `seconds` at most, and `until` then it must have said it all."""
+        if self.done or self.failure is not None:
+            return  # a timer would keep all of it for nothing
         self._patience = seconds
         self._end = until
         self._deadline = min(self._loop.time() + seconds, until)
@@ -170,6 +173,11 @@ class Answer:
 
     # What the parser finds.
 
+    def on_message_begin(self) -> None:
+        """An answer begins."""
+        if self.done:
+            self._connection.close()  # a second one to one question
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header of the head, or of a trailer, which nobody asked for."""
         if not self.status:
@@ -182,7 +190,6 @@ class Answer:
         """The head is complete: it is the answer's, or one that says only that the answer will come."""
         parser = self.parser
         if self.done or parser is None:
-            self._connection.close()  # a second answer to one question
             return
         status = parser.get_status_code()
         self._informational = 100 <= status < 200
@@ -191,8 +198,6 @@ class Answer:
             return
         self.status = status
         self.keep_alive = parser.should_keep_alive()
-        if status in {204, 304}:
-            self._framed = True
         self._wake()
 
     def on_body(self, data: bytes) -> None:
@@ -238,9 +243,11 @@ class Answer:
         self._timer = None
         if self.done or self.failure is not None:
             return
-        # While the reader is slow the upstream cannot send: that is not its silence.
-        if self._held or self._deadline > self._loop.time():
-            self._deadline = max(self._deadline, self._loop.time() + (self._patience if self._held else 0.0))
+        now = self._loop.time()
+        if self._held:
+            # While the reader is slow the upstream cannot send: that is not its silence.
+            self._deadline = min(now + self._patience, self._end)
+        if self._deadline > now:
             self._timer = self._loop.call_at(self._deadline, self._look)
             return
         self.fail("timeout")
@@ -265,7 +272,9 @@ class Connection(asyncio.Protocol):
         assert transport is not None  # noqa: S101 - the pool hands out connected ones only
         answer = self._answer = Answer(self, self._loop)  # which asks whether we have been used
         self.used += 1
-        if len(body) < _LOW:
+        if self.closed:  # since it was handed out
+            answer.fail("disconnect")
+        elif len(body) < _LOW:
             transport.write(head + body)
         else:
             transport.writelines((head, body))

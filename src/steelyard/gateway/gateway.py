@@ -224,6 +224,34 @@ class Gateway:
         answer = CachedAnswer(opened.body, headers, usage, candidate.model, provider)
         self.parts.cache.put(_cache_key(call, route, candidate, asker), answer, candidate.cache_seconds)
 
+    def _paid(
+        self,
+        call: Call,
+        workspace: str,
+        model: str,
+        pricing: Mapping[str, Any] | None,
+        asker: Asker,
+        held: Reservation | None,
+        told: Told,
+    ) -> float | None:
+        """What a request has cost, which the limits are told. One that failed has used nothing, unless somebody says
+        so; of one that a client has left, what was held counts: it would else be a way to pay nothing.
+        """
+        usage = told.usage
+        cost = 0.0 if told.cache else None if usage is None else cost_of(pricing, usage)
+        if held is None:
+            limiter, currency = self.parts.limiter, _currency(pricing)
+            limiter.spent(workspace=workspace, model=model, key=asker.key, cost=cost or 0.0, currency=currency)
+            return cost
+        failed = call.attempts == 0 or (told.status >= 400 and told.status != _LEFT)
+        if usage is None and not told.cache and failed:
+            held.release()
+            return None
+        if cost is None and held.cost:
+            cost = held.cost
+        held.settle(0 if told.cache else None if usage is None else usage.total, cost)
+        return cost
+
     def settle(
         self,
         call: Call,
@@ -238,12 +266,7 @@ class Gateway:
     ) -> None:
         """The limits get what was used, and the usage is written down."""
         usage = told.usage
-        cost = 0.0 if told.cache else cost_of(pricing, usage) if usage is not None else None
-        if held is not None:
-            if call.attempts == 0 and not told.cache:
-                held.release()
-            else:
-                held.settle(0 if told.cache else usage.total if usage is not None else None, cost)
+        cost = self._paid(call, workspace, model, pricing, asker, held, told)
         parts, now = self.parts, self._loop.time()
         seconds = now - call.started
         first = told.first_token - call.started if told.first_token is not None else None

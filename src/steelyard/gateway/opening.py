@@ -71,7 +71,11 @@ async def open_gateway(
         attempts=attempts,
         trials=Trials(attempts, given.retry_after_seconds),
         limiter=limiter,
-        ledger=Ledger(context.store, flush_seconds=settings.usage.flush_milliseconds / 1000),
+        ledger=Ledger(
+            context.store,
+            flush_seconds=settings.usage.flush_milliseconds / 1000,
+            most_rows=settings.usage.waiting_rows,
+        ),
         cache=ResponseCache(given.cache_bytes, loop.time),
         metrics=metrics,
         telemetry=telemetry,

@@ -89,8 +89,10 @@ class Pool:
         except OSError:
             raise UpstreamFailed("connect") from None
         finally:
-            if connection is None:
+            if connection is None or connection.closed:
                 host.dismiss()
+        if connection.closed:
+            raise UpstreamFailed("connect")
         host.all.add(connection)
         return connection
 
@@ -181,14 +183,20 @@ class _Host:
 
         Raises UpstreamFailed if that takes too long.
         """
+        # There are unused ones only where one was not good enough: they are as old as that.
+        while self.open >= most and self.idle:
+            self.idle.pop(0).close()
         if self.open < most:
             self.open += 1
             return None
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self.waiting.append(waiter)
         try:
-            return await asyncio.wait_for(waiter, seconds)
+            async with asyncio.timeout(seconds):
+                return await waiter
         except TimeoutError:
+            if waiter.done() and not waiter.cancelled():
+                return waiter.result()  # it was given in this very moment
             raise UpstreamFailed("timeout", "no connection was free") from None
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():  # what was given in this very moment is given back

@@ -84,14 +84,16 @@ class Stream(Protocol):
 class Passing:
     """Passes the events as they are, but for the model's name."""
 
-    __slots__ = ("_dialect", "_hides", "_known", "_name", "_served", "_watch", "ended")
+    __slots__ = ("_dialect", "_hides", "_known", "_name", "_right", "_watch", "ended")
 
-    def __init__(self, dialect: str, served_name: str, name: str, *, hide_usage: bool = False) -> None:
+    def __init__(self, dialect: str, name: str, *, hide_usage: bool = False) -> None:
         """`hide_usage` leaves out the event that tells of the usage alone, which the client has not asked for."""
         self._dialect = dialect
         self._hides = hide_usage
         self._watch = StreamWatch(dialect)
-        self._served, self._name = served_name, name
+        self._name = name
+        self._right = False
+        """Whether the upstream calls the model as we do; then no further event is looked at."""
         self._known: tuple[bytes, bytes] | None = None
         """How the events of this stream begin up to the model's name, as the upstream writes it and as we do."""
         self.ended = False
@@ -111,9 +113,9 @@ class Passing:
             watch.feed(block)
             if known is not None and block.startswith(known[0]):
                 parts[place] = known[1] + block[len(known[0]) :]
-            elif self._served != self._name and b'"model"' in block:
-                parts[place], self._known = rename_event(block, self._name)
-                known = self._known
+            elif not self._right and b'"model"' in block:
+                parts[place], known = self._named(block)
+                self._known = known
             if self._hides and b'"usage"' in block and _tells_usage_only(block):
                 parts[place] = b""
             if watch.complete:
@@ -125,6 +127,11 @@ class Passing:
         if watch.failed is not None:
             raise UpstreamStreamError(watch.failed[0], "upstream_error", watch.failed[1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _named(self, block: bytes) -> tuple[bytes, tuple[bytes, bytes] | None]:
+        renamed, known = rename_event(block, self._name)
+        self._right = known is not None and known[0] == known[1]
+        return renamed, None if self._right else known
 
     def end(self) -> bytes:
         if not (self._watch.complete or self._watch.stopped):

@@ -12,6 +12,7 @@
     ├── BadCursor                      bad_cursor            400   a cursor that we did not make, or for another list
     ├── BadCall                        bad_call              400   a request for inference that names no model
     ├── BadReference                   bad_reference         400   a reference to something that must exist and does not
+    ├── BadTokenRequest                bad_token_request     400   a request for a token that is not granted (RFC 6749)
     ├── Unauthorized                   unauthorized          401   nobody has said who they are, or nobody believes it
     ├── Forbidden                      forbidden             403   policy says no
     │   ├── FileRefused                file_refused          403   a file that may not come in, or leave, by policy
@@ -152,6 +153,17 @@ class BadCall(SteelyardError):
 class BadReference(SteelyardError):
     code = "bad_reference"
     status = 400
+
+
+class BadTokenRequest(SteelyardError):
+    """`error` is what OAuth calls it."""
+
+    code = "bad_token_request"
+    status = 400
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 class Unauthorized(SteelyardError):

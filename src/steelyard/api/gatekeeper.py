@@ -13,6 +13,7 @@ from steelyard.actions.refusals import Refusals
 from steelyard.api.errors import error_response
 from steelyard.auth.abuse import Attempts
 from steelyard.auth.directory import Identity
+from steelyard.auth.proxies import Proxies
 from steelyard.errors import Forbidden, SteelyardError, Unauthorized
 from steelyard.scope import HEADERS, IDENTITY, REQUEST_ID
 
@@ -28,8 +29,11 @@ Door = Callable[[Scope, Receive, Send, ASGIApp], Awaitable[None]]
 class Gatekeeper:
     """Says who is calling, by key or token; and writes down who was refused."""
 
-    def __init__(self, identities: Identities, attempts: Attempts, refusals: Refusals) -> None:
+    def __init__(
+        self, identities: Identities, attempts: Attempts, refusals: Refusals, proxies: Proxies | None = None
+    ) -> None:
         self._identities = identities
+        self._proxies = proxies
         self._attempts = attempts
         self._refusals = refusals
 
@@ -47,7 +51,7 @@ class Gatekeeper:
 
         identity: Identity | None = None
         try:
-            identity = scope[IDENTITY] = await self._identified(scope[HEADERS], address)
+            identity = scope[IDENTITY] = await self._identified(scope, address)
         except SteelyardError as error:
             await error_response(error, scope["path"], scope["method"])(scope, receive, watch)
         else:
@@ -55,16 +59,27 @@ class Gatekeeper:
         if refused:
             self._refusals.add(identity, address, scope[REQUEST_ID], scope["method"], scope["path"], refused)
 
-    async def _identified(self, headers: Mapping[bytes, bytes], address: str | None) -> Identity | None:
+    async def _identified(self, scope: Scope, address: str | None) -> Identity | None:
+        headers: Mapping[bytes, bytes] = scope[HEADERS]
         credential = credential_of(headers)
         if credential is None:
-            return None
+            return await self._by_proxy(headers, scope["method"], address)
         self._attempts.check(address, credential)
         try:
             return await self._identities.identify(credential, address)
         except Unauthorized:
             self._attempts.failed(address, credential)
             raise
+
+    async def _by_proxy(self, headers: Mapping[bytes, bytes], method: str, address: str | None) -> Identity | None:
+        """Who a trusted proxy says is calling. A credential of the caller's own goes before that: it may narrow."""
+        principal = self._proxies.principal(headers, address) if self._proxies is not None else None
+        if principal is None:
+            return None
+        # Browsers come here with what the proxy knows them by, a cookie: then a page of somebody else's can send them.
+        if method not in _SAFE and from_elsewhere(headers):
+            raise Forbidden("a page of another site may not write here")
+        return Identity(principal, (await self._identities.directory()).access(principal))
 
 
 def credential_of(headers: Mapping[bytes, bytes]) -> str | None:
@@ -106,8 +121,7 @@ class OpenDoor:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if name and not self._known(name):
             return Forbidden(f"this server does not answer to the host {name[:200]!r} (setting auth.allowed_hosts)")
-        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-        if method not in _SAFE and (site == b"cross-site" or (origin is not None and not self._same(origin, host))):
+        if method not in _SAFE and from_elsewhere(headers):
             return Forbidden("a page of another site may not write here")
         return None
 
@@ -119,6 +133,10 @@ class OpenDoor:
         except ValueError:
             return False
 
-    @staticmethod
-    def _same(origin: bytes, host: str) -> bool:
-        return origin.decode("latin-1").partition("://")[2] == host
+
+def from_elsewhere(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a page of another site has made a browser send this."""
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    if site == b"cross-site":
+        return True
+    return origin is not None and origin.lower().partition(b"://")[2] != headers.get(b"host", b"").lower()

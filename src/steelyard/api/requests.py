@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.discovery import Discovery
 from steelyard.actions.guard import guarded
+from steelyard.actions.sign_in import SignIn
 from steelyard.api.metrics import Metrics
 from steelyard.auth.directory import Identity
 from steelyard.errors import InvalidParameters, TooLarge, Unauthorized, UnsupportedMediaType
@@ -36,6 +37,7 @@ class Server(NamedTuple):
     metrics: Metrics
     stopping: "Stopping"
     discovery: Discovery
+    sign_in: SignIn = SignIn()
 
 
 class Stopping:

@@ -33,6 +33,7 @@ from steelyard.api import (
     secrets,
     sync,
     system,
+    tokens,
     transfer,
     uploads,
     usage,
@@ -122,6 +123,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     )
     parts = (
         access,
+        tokens,
         adapters,
         providers,
         insight,
@@ -145,7 +147,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
     put_before(api.router.routes)
-    server = Server(context, settings.limits, metrics, stopping, discovery)
+    server = Server(context, settings.limits, metrics, stopping, discovery, doors.sign_in)
     return Edge(HotGateway(HotRoutes(api), gate), server, access_log, doors.door)
 
 

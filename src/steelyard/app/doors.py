@@ -2,22 +2,28 @@
 
 import sys
 from dataclasses import dataclass
-from ipaddress import ip_address
 from time import monotonic
 
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.identities import Identities
 from steelyard.actions.refusals import Refusals
+from steelyard.actions.sign_in import SignIn
 from steelyard.api.gatekeeper import Door, Gatekeeper, OpenDoor
+from steelyard.app.sign_in import believed_of
 from steelyard.auth.abuse import Attempts
 from steelyard.auth.keys import make_key
+from steelyard.auth.proxies import Proxies
 from steelyard.errors import StartupError
+from steelyard.outbound.networks import is_loopback
+from steelyard.outbound.transport import Transport
 from steelyard.records.access import SYSTEM, Binding, Narrowing
 from steelyard.records.keys import ApiKey
 from steelyard.settings import Settings
 from steelyard.store.protocol import WriteTransaction
 
 FIRST_ADMINISTRATOR = "admin"
+_RESERVED = frozenset({FIRST_ADMINISTRATOR, "system"})
+"""Names that mean somebody here: an identity provider's user of that name would be taken for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +33,13 @@ class Doors:
     door: Door
     identities: Identities | None = None
     refusals: Refusals | None = None
+    sign_in: SignIn = SignIn()  # noqa: RUF009 - frozen
+    transport: Transport | None = None
 
     async def close(self) -> None:
         """Writes down what is not written down yet."""
+        if self.transport is not None:
+            await self.transport.close()
         if self.identities is not None:
             await self.identities.flush()
         if self.refusals is not None:
@@ -41,9 +51,21 @@ def doors_of(settings: Settings, context: Context) -> Doors:
     if not settings.auth.enabled:
         names = {*settings.auth.allowed_hosts, settings.host.lower()}
         return Doors(OpenDoor(frozenset({*names, "*"} if settings.auth.insecure else names)))
-    identities, refusals = Identities(context, None), Refusals(context)
-    attempts = Attempts(settings.auth.attempts_per_minute, monotonic)
-    return Doors(Gatekeeper(identities, attempts, refusals), identities, refusals)
+    refusals, attempts = Refusals(context), Attempts(settings.auth.attempts_per_minute, monotonic)
+    believed = believed_of(settings, context, refusals, attempts, _RESERVED)
+    identities = Identities(context, believed.tokens)
+    gatekeeper = Gatekeeper(identities, attempts, refusals, _proxies_of(settings))
+    return Doors(gatekeeper, identities, refusals, believed.sign_in, believed.transport)
+
+
+def _proxies_of(settings: Settings) -> Proxies | None:
+    given = settings.auth
+    if bool(given.proxy_addresses) != bool(given.proxy_secret):
+        raise StartupError("auth.proxy_addresses and auth.proxy_secret go together: a proxy is believed by both")
+    if given.proxy_secret is None:
+        return None
+    reserved = _RESERVED | {one.split("|")[2] for one in given.workloads}
+    return Proxies(given.proxy_addresses, given.proxy_secret.get_secret_value(), reserved)
 
 
 def check_exposure(settings: Settings) -> None:
@@ -62,16 +84,6 @@ def check_exposure(settings: Settings) -> None:
             f"{settings.host} can be reached from elsewhere, and nobody would have to say who they are: set "
             "auth.enabled=true, listen on 127.0.0.1, or insist with --insecure"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def seed_access(context: Context, admin_email: str | None) -> str | None:

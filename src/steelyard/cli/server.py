@@ -108,7 +108,8 @@ def settings_page() -> str:
     ]
     for item in all_settings():
         default = "unset" if item.field.default is None else f"`{_text(_shown(False, item.field.default))}`"
-        lines.append(f"| `{item.key}` | `{item.variable}` | {default} | {item.kind} | {item.field.description} |")
+        about = (item.field.description or "").replace("|", "\\|")
+        lines.append(f"| `{item.key}` | `{item.variable}` | {default} | {item.kind} | {about} |")
     return "\n".join(lines) + "\n"
 
 

@@ -79,6 +79,16 @@ def parse_address(text: str) -> Address:
     return address
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address leads to this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return parse_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def reach_of(address: Address) -> Reach:
     """Who can be reached by `address`. One that carries an IPv4 address (NAT64, 6to4) reaches what that one does."""
     if _is_in(address, _METADATA):

@@ -249,6 +249,13 @@ SCOPES = frozenset(
 """Every scope that a key can have; `*` of an area is both."""
 
 
+def covers_scope(wider: Iterable[str], scope: str) -> bool:
+    """Whether scopes let through all that a further one lets through."""
+    area, _, verb = scope.partition(":")
+    wanted = {scope, f"{area}:*", f"platform:{verb}", "platform:*"}
+    return any(one in wanted for one in wider)
+
+
 def allowed_by_scopes(permission: str, scopes: Iterable[str]) -> bool:
     """Whether scopes let a permission through. Those without a `:` say nothing; where there are no others, all is let
     through, as the tokens of plain OIDC providers are.

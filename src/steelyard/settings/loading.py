@@ -20,7 +20,9 @@ from steelyard.settings.keys import Setting, all_settings
 from steelyard.settings.tree import DELIMITER, PREFIX, Settings
 
 # Variables with our prefix that belong to the command line and not to a server.
-CLIENT_VARIABLES = frozenset({"STEELYARD_CONFIG", "STEELYARD_URL", "STEELYARD_WORKSPACE", "STEELYARD_TOKEN"})
+CLIENT_VARIABLES = frozenset(
+    {"STEELYARD_CONFIG", "STEELYARD_URL", "STEELYARD_WORKSPACE", "STEELYARD_TOKEN", "STEELYARD_API_KEY"}
+)
 # Kubernetes writes these into every pod beside a service whose name starts with `steelyard`.
 _SERVICE_LINK = re.compile(
     r"STEELYARD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"

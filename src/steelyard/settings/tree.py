@@ -8,6 +8,7 @@ import shlex
 from base64 import b64decode, b64encode
 from ipaddress import ip_network
 from pathlib import Path
+from re import fullmatch
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -70,6 +71,31 @@ def _pairs(value: SecretStr) -> SecretStr:
     pairs = [item.partition("=") for item in text.split(",")]
     if not (text.isascii() and text.isprintable() and all(name.strip() and after.strip() for name, _, after in pairs)):
         raise ValueError("not pairs of name and value")
+    return value
+
+
+def _address(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+        raise ValueError("not an http or https URL")
+    return value
+
+
+def _workload(value: str) -> str:
+    parts = [part.strip() for part in value.split("|")]
+    if len(parts) not in {3, 4} or not all(parts):
+        raise ValueError("not issuer|subject pattern|principal, nor issuer|subject pattern|principal|scopes")
+    _address(parts[0])
+    if parts[1][0] in "*?[":
+        raise ValueError("the subject pattern must begin with what it is about")
+    if not fullmatch(r"[A-Za-z0-9@._\-:+/]{1,256}", parts[2]) or parts[2].startswith("group:"):
+        raise ValueError("the principal has characters that no name has")
+    return "|".join(parts)
+
+
+def _long(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 16:
+        raise ValueError("shorter than 16 characters")
     return value
 
 
@@ -418,20 +444,29 @@ class TelemetrySettings(_Section):
 class OidcSettings(_Section):
     """An identity provider whose tokens are believed (OpenID Connect)."""
 
-    issuer: str | None = Field(
+    issuer: Annotated[str, AfterValidator(_address)] | None = Field(
         None,
         max_length=2048,
-        description="The issuer's URL, as `https://login.example.com/realms/ml`; its keys are found from there.",
+        description="The issuer's URL, exactly as its tokens have it in `iss`, as "
+        "`https://login.example.com/realms/ml`; its keys are found from there. It may be in a private network.",
     )
     client_id: str | None = Field(None, max_length=255, description="The client's id, for signing in.")
     audience: str | None = Field(
         None, max_length=255, description="Whom a token must be for (`aud`). Unset: the client's id."
     )
-    groups_claim: str = Field("groups", max_length=255, description="The claim that names the groups of a person.")
+    groups_claim: str = Field(
+        "groups",
+        min_length=1,
+        max_length=255,
+        description="The claim that names the groups of a person; dots lead into it, as in `realm_access.roles`.",
+    )
     scopes: Words = Field(
         ("openid", "email", "profile", "offline_access"), description="What is asked for when somebody signs in."
     )
     skew_seconds: Whole = Field(60, ge=0, le=600, description="How far clocks may be apart, in seconds.")
+    refetch_seconds: Whole = Field(
+        10, ge=1, le=3600, description="How long an issuer is left alone at least, when a key is sought that it lacks."
+    )
 
 
 class AuthSettings(_Section):
@@ -454,16 +489,25 @@ class AuthSettings(_Section):
         "say who they are.",
     )
     oidc: OidcSettings = OidcSettings()
-    workloads: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)] = Field(
-        (),
-        description="Workloads that may trade their token for one of this server, as "
-        "`issuer|subject pattern|principal`, for example `https://token.actions.githubusercontent.com|repo:acme/models:*|ci-models`.",
+    public_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None,
+        max_length=2048,
+        description="The URL that clients know this server by. Unset: what they write in `Host`, by http.",
+    )
+    workloads: Annotated[tuple[Annotated[str, AfterValidator(_workload)], ...], NoDecode, BeforeValidator(_items)] = (
+        Field(
+            (),
+            description="Workloads that may trade their token for one of this server, each as issuer, subject pattern "
+            "and principal with bars between them, and after one more bar the scopes that it gets at most, for example "
+            "`https://token.actions.githubusercontent.com|repo:acme/models:*|ci-models|models:* files:*`.",
+        )
     )
     proxy_addresses: Annotated[
         tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_items)
     ] = Field((), description="Networks of proxies that may say who a caller is (with `auth.proxy_secret`).")
-    proxy_secret: SecretStr | None = Field(
-        None, description="What such a proxy sends in `X-Steelyard-Proxy-Secret`, to be believed."
+    proxy_secret: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        None,
+        description="What such a proxy sends in `X-Steelyard-Proxy-Secret`, to be believed: 16 characters or more.",
     )
     attempts_per_minute: Whole = Field(
         30, ge=1, le=100_000, description="How many failed sign-ins a minute an address, or a key's id, may have."

@@ -10,6 +10,8 @@ CLIENTS := .venv-clients
 STORAGE := .venv-storage
 MODELS := .venv-models
 GATEWAY := .venv-gateway
+# An identity provider that the tests start; it is a program for Node.js, and they are skipped where there is none.
+OIDC := .venv-oidc
 # Its builds differ by platform, and so do their hashes: it is installed by its version alone, before the rest.
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv
@@ -23,11 +25,11 @@ help: ## Show what can be made
 serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
 	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
 
-test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready $(GATEWAY)/.ready ## Run all tests, those with the real clients too
+test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready $(GATEWAY)/.ready $(OIDC)/.ready ## Run all tests, those with the real clients too
 	$(VENV)/bin/python -m pytest
 	$(MAKE) test-clients test-models test-gateway
 
-test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## Run the tests with the real clients
+test-clients: $(VENV)/.dev $(CLIENTS)/.ready $(OIDC)/.ready ## Run the tests with the real clients
 	STEELYARD_PYTHON=$(VENV)/bin/python $(CLIENTS)/bin/python -m pytest tests/clients
 
 test-models: $(VENV)/.dev $(MODELS)/.ready ## Run the tests that hold inspections against live models of transformers
@@ -67,7 +69,7 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
 
 clean: ## Remove the environments and caches (never data)
-	rm -rf $(VENV) $(CLIENTS) $(STORAGE) $(MODELS) $(GATEWAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLIENTS) $(STORAGE) $(MODELS) $(GATEWAY) $(OIDC) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 # The environment of the product alone; the stamp is newer than what it was made from.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
@@ -98,6 +100,12 @@ $(MODELS)/.ready: requirements/models.txt
 $(GATEWAY)/.ready: requirements/gateway.txt
 	$(PYTHON) -m venv $(GATEWAY)
 	$(GATEWAY)/bin/python -m pip install --quiet --require-hashes -r requirements/gateway.txt
+	@touch $@
+
+$(OIDC)/.ready: tests/oidc/package.json tests/oidc/package-lock.json
+	@mkdir -p $(OIDC) && cp tests/oidc/package.json tests/oidc/package-lock.json $(OIDC)/
+	@if command -v npm >/dev/null; then npm ci --prefix $(OIDC) --ignore-scripts --no-audit --no-fund --silent; \
+	else echo "no npm here: tests with an identity provider are skipped"; fi
 	@touch $@
 
 $(VENV)/bin/python:

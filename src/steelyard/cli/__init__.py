@@ -15,6 +15,7 @@ from steelyard.cli.gitops import apply, drift
 from steelyard.cli.groups import commands
 from steelyard.cli.inspect import inspect
 from steelyard.cli.kinds import RESOURCES
+from steelyard.cli.login import login, logout, whoami
 from steelyard.cli.memory import memory
 from steelyard.cli.providers import PROVIDERS, build_providers
 from steelyard.cli.pull import pull
@@ -39,6 +40,7 @@ _WHOLE: Mapping[str, Callable[..., None]] = {
     "import": import_,
     "events": events,
     "fsck": fsck,
+    "whoami": whoami,
 }
 
 
@@ -65,6 +67,8 @@ def build() -> typer.Typer:
     app.add_typer(build_secrets(_EPILOG))
     for name, function in _WHOLE.items():
         app.command(name)(with_session(function))
+    app.command("login")(with_session(login, signs_in=False))
+    app.command("logout")(with_session(logout, signs_in=False))
     app.add_typer(settings_app)
     app.command("version")(_version)
     return app

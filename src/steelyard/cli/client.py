@@ -68,6 +68,11 @@ class Client:
         self._http = httpx.Client(headers=headers, transport=transport, timeout=TIMEOUT_SECONDS)
 
     @property
+    def address(self) -> str:
+        """The address of the server, as it is written."""
+        return self._url
+
+    @property
     def url(self) -> str:
         """The address of the server, as a message may show it."""
         return shown(self._url)

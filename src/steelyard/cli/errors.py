@@ -5,6 +5,7 @@ CliError              1   unexpected: the server failed, or what answers is no s
 ├── StartError        3   the server cannot start, or nobody answers at the address
 ├── CutError          1   an answer did not come, or broke off
 ├── NothingError      5   nothing has the name that was given
+├── SignInError       7   nobody is signed in, and could be
 └── RefusedError          by status: 4, 5, 6, 7 or 1
 """
 
@@ -72,6 +73,12 @@ class NothingError(CliError):
     exit_code = 5
 
 
+class SignInError(CliError):
+    """The identity provider, or the server, does not take whoever is here."""
+
+    exit_code = 7
+
+
 class CutError(CliError):
     """The connection is lost; what it was about may be asked for again."""
 
@@ -120,7 +127,7 @@ def _sentence(status: int, body: Any, headers: Mapping[str, str]) -> str:
     if status == 412 and headers.get("etag"):
         text += f"; its ETag is now {headers['etag']}"
     if status == 401:
-        text += "; give a key with --token or STEELYARD_TOKEN"
+        text += "; sign in with `steelyard login`, or give a key as STEELYARD_API_KEY (or STEELYARD_TOKEN, or --token)"
     if status >= 500 and headers.get("x-request-id"):
         text += f"; the server's log has it as {headers['x-request-id']}"
     return text

@@ -7,14 +7,18 @@ innermost one wins, and the environment speaks only where no level does.
 
 import inspect
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steelyard.cli.address import address
 from steelyard.cli.client import Client
+from steelyard.cli.credentials import Credentials
 from steelyard.cli.errors import CliError
+from steelyard.cli.oauth import TokenClient, renewed
 from steelyard.cli.output import Output
 from steelyard.cli.values import Reader
 
@@ -46,7 +50,8 @@ Token = Annotated[
     typer.Option(
         "--token",
         metavar="KEY",
-        help="An API key, sent as a bearer token. Others on this machine can see options: better set STEELYARD_TOKEN.",
+        help="An API key. Others on this machine can see options: better set STEELYARD_API_KEY, or sign in "
+        "with `steelyard login`. Environment: STEELYARD_API_KEY, STEELYARD_TOKEN.",
     ),
 ]
 Json = Annotated[
@@ -94,7 +99,7 @@ class Given:
             self,
             url=self.url or environ.get("STEELYARD_URL") or DEFAULT_URL,
             workspace=self.workspace or environ.get("STEELYARD_WORKSPACE") or DEFAULT_WORKSPACE,
-            token=self.token or environ.get("STEELYARD_TOKEN") or None,
+            token=self.token or environ.get("STEELYARD_API_KEY") or environ.get("STEELYARD_TOKEN") or None,
         )
 
 
@@ -106,6 +111,7 @@ class Session:
     workspace: str
     output: Output
     reader: Reader
+    transport: "httpx.BaseTransport | None" = None
 
 
 def remember(
@@ -140,12 +146,16 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_session(
-    function: Callable[..., None], options: Mapping[str, tuple[Any, Any]] | None = None
+    function: Callable[..., None],
+    options: Mapping[str, tuple[Any, Any]] | None = None,
+    *,
+    signs_in: bool = True,
 ) -> Callable[..., None]:
     """A command from a function whose first parameter is a `Session`.
 
     `options` are further ones, by name their annotation and default, that reach the function as keywords; the
-    shared ones are added to them. typer reads the signature and the annotations, so both are written here.
+    shared ones are added to them. Where no key is given, the token of `steelyard login` is sent, unless `signs_in` is
+    false. typer reads the signature and the annotations, so both are written here.
     """
     own = [
         parameter
@@ -160,8 +170,9 @@ def with_session(
         shared = {name: values.pop(name) for name in _SHARED}
         given = _given(context).under(shared).or_environment(os.environ)
         output = Output(given.json, given.quiet)
-        with Client(given.url or "", token=given.token, transport=given.transport) as client:
-            function(Session(client, given.workspace or "", output, Reader()), **values)
+        token = given.token or (_signed_in(given) if signs_in else None)
+        with Client(given.url or "", token=token, transport=given.transport) as client:
+            function(Session(client, given.workspace or "", output, Reader(), given.transport), **values)
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -169,6 +180,10 @@ def with_session(
     )
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return guarded(run)
+
+
+def _signed_in(given: Given) -> str | None:
+    return renewed(Credentials(os.environ), address(given.url or ""), TokenClient(given.transport), time.time())
 
 
 def _given(context: typer.Context) -> Given:

@@ -63,7 +63,7 @@ def read_keys(document: bytes) -> tuple[VerifyingKey, ...]:
 def read_key(entry: Mapping[str, Any]) -> VerifyingKey | None:
     """One key (RFC 7517); None for one that does not verify signatures, is too weak, or is not understood."""
     kind, kid, said = entry.get("kty"), entry.get("kid"), entry.get("alg")
-    if kind not in _MEMBERS or entry.get("use", "sig") != "sig":
+    if not isinstance(kind, str) or kind not in _MEMBERS or entry.get("use", "sig") != "sig":
         return None
     uses = entry.get("key_ops")
     if uses is not None and not (isinstance(uses, list) and "verify" in uses):

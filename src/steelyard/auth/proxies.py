@@ -25,7 +25,7 @@ class Proxies:
     def principal(self, headers: Mapping[bytes, bytes], address: str | None) -> Principal | None:
         """Who a proxy says is calling; None if no proxy of ours says so. Raises Unauthorized for a bad name of ours."""
         subject = headers.get(_SUBJECT)
-        if subject is None or not self._from_proxy(address):
+        if not subject or not self._from_proxy(address):
             return None
         if not secrets.compare_digest(headers.get(_SECRET, b""), self._secret):
             return None

@@ -112,7 +112,7 @@ def unverified_claims(token: str) -> Mapping[str, Any]:
 def _header(token: str) -> tuple[str | None, str]:
     header = _part(token, 0)
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
-    if algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise invalid_token("it is not signed by a public-key algorithm that is taken here")
     if kind is not None and (not isinstance(kind, str) or kind.lower() not in _KINDS):
         raise invalid_token("it is another kind of token (typ)")
@@ -120,7 +120,7 @@ def _header(token: str) -> tuple[str | None, str]:
         raise invalid_token("its kid is none")
     if "crit" in header or "b64" in header:
         raise invalid_token("it asks for extensions that are not known here (crit)")
-    return kid, str(algorithm)
+    return kid, algorithm
 
 
 def _part(token: str, place: int) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from steelyard.errors import OutboundFailed
@@ -35,6 +36,16 @@ def jwk(private: Any, kid: str | None, **more: Any) -> dict[str, Any]:
         found = OKPAlgorithm.to_jwk(public, as_dict=True)
     found.pop("key_ops", None)
     return {**found, **({"kid": kid} if kid is not None else {}), "use": "sig", **more}
+
+
+def pem(private: Any) -> bytes:
+    """The public key in a usual form."""
+    return bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
+def der(private: Any) -> bytes:
+    """The public key in another one."""
+    return bytes(private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def claims(**changed: Any) -> dict[str, Any]:

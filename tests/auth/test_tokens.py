@@ -4,7 +4,6 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from steelyard.auth.claims import ClaimRules, principal_of
 from steelyard.auth.issuers import Issuer
@@ -12,7 +11,7 @@ from steelyard.auth.tokens import TokenVerifier, Trusted
 from steelyard.errors import Unauthorized
 from steelyard.records.access import Principal
 from tests.auth import forging
-from tests.auth.forging import AUDIENCE, ED, ISSUER, NOW, P256, P384, P521, RSA, Clock, Web, jwk, signed
+from tests.auth.forging import AUDIENCE, ED, ISSUER, NOW, P256, P384, P521, RSA, Clock, Web, der, jwk, pem, signed
 
 SKEW = 60.0
 KEYS = [
@@ -64,14 +63,6 @@ async def test_a_token_is_believed(verifier: TokenVerifier, private: Any, kid: s
     assert principal == Principal("alice", "alice@example.com", frozenset({"ml"}), ISSUER, ("models:read",))
 
 
-def _pem() -> bytes:
-    return RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _der() -> bytes:
-    return RSA.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
 _TOKEN = signed()
 _BEGIN, _BODY, _SIGNATURE = _TOKEN.split(".")
 _OTHER_BODY = signed(sub="bob").split(".")[1]
@@ -80,12 +71,12 @@ FORGED = {
     "None": forging.assembled({"alg": "NoNe", "kid": "rsa"}, forging.claims()),
     "no algorithm": forging.assembled({"kid": "rsa"}, forging.claims()),
     "an algorithm that is a list": forging.assembled({"alg": ["RS256"], "kid": "rsa"}, forging.claims()),
-    "the public key as a secret": forging.assembled({"alg": "HS256", "kid": "rsa"}, forging.claims(), _pem()),
-    "the public key as a secret, DER": forging.assembled({"alg": "HS256", "kid": "rsa"}, forging.claims(), _der()),
+    "the public key as a secret": forging.assembled({"alg": "HS256", "kid": "rsa"}, forging.claims(), pem(RSA)),
+    "the public key as a secret, DER": forging.assembled({"alg": "HS256", "kid": "rsa"}, forging.claims(), der(RSA)),
     "a symmetric key of the set": forging.assembled(
         {"alg": "HS256", "kid": "secret"}, forging.claims(), b"secret-secret-secret-secret-1234"
     ),
-    "RS256 that is an HMAC": forging.assembled({"alg": "RS256", "kid": "rsa"}, forging.claims(), _pem()),
+    "RS256 that is an HMAC": forging.assembled({"alg": "RS256", "kid": "rsa"}, forging.claims(), pem(RSA)),
     "another key": signed(forging.OTHER_RSA),
     "the key of another algorithm": signed(forging.OTHER_RSA, "RS256", "only-ps"),
     "a key that encrypts": signed(forging.OTHER_RSA, "RS256", "to-encrypt"),

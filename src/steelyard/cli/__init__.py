@@ -14,6 +14,7 @@ from steelyard.cli.fsck import fsck
 from steelyard.cli.gitops import apply, drift
 from steelyard.cli.groups import commands
 from steelyard.cli.inspect import inspect
+from steelyard.cli.keys import build_keys, build_members
 from steelyard.cli.kinds import RESOURCES
 from steelyard.cli.login import login, logout, whoami
 from steelyard.cli.memory import memory
@@ -65,6 +66,8 @@ def build() -> typer.Typer:
     app.add_typer(build_files(_EPILOG))
     app.add_typer(build_usage(_EPILOG))
     app.add_typer(build_secrets(_EPILOG))
+    app.add_typer(build_keys(_EPILOG))
+    app.add_typer(build_members(_EPILOG))
     for name, function in _WHOLE.items():
         app.command(name)(with_session(function))
     app.command("login")(with_session(login, signs_in=False))

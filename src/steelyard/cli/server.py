@@ -41,6 +41,14 @@ def serve(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", metavar="FOLDER", help="The folder that holds all data.")
     ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            help="Listen on an address that others reach although nobody has to say who they are.",
+            show_default=False,
+        ),
+    ] = False,
     config: Config = None,
     set_: Set = None,
 ) -> None:
@@ -49,7 +57,8 @@ def serve(
     A setting comes from an option, else from a STEELYARD_... variable, else from the TOML file, else it is
     the default. `steelyard settings show` says what is in force and why.
     """
-    settings = _resolve(config, set_, host=host, port=port, data_dir=data_dir).settings
+    flags = {"auth.insecure": True} if insecure else {}
+    settings = _resolve(config, set_, host=host, port=port, data_dir=data_dir, **flags).settings
     from steelyard.app import serve as run  # noqa: PLC0415
 
     _or_cannot_start(lambda: run(settings))

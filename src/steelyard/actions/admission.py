@@ -35,7 +35,7 @@ def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> str
         if not access.may(permission, workspace):
             raise forbidden(permission, workspace)
         return access.rules.get((workspace, permission)) or access.rules.get(("", permission))
-    if where == "anywhere":
+    if where in {"anywhere", "named"}:
         if not access.may_anywhere(permission):
             raise forbidden(permission, None)
         return None

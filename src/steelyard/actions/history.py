@@ -17,6 +17,7 @@ from steelyard.records.documents import content_digests, whole
 from steelyard.records.history import DeletedRow, Revision
 from steelyard.records.kinds import Document, Fields, Kind, Row
 from steelyard.records.patch import DocumentChange, apply_document
+from steelyard.records.permissions import KIND_PERMISSIONS
 from steelyard.records.registry import KINDS
 from steelyard.records.workspaces import WORKSPACE
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
@@ -156,6 +157,8 @@ def revert(
     what `rules` raise.
     """
 
+    caller.require(f"{KIND_PERMISSIONS[kind.name]}.update", writes.home_of(kind, workspace, name))
+
     async def run(tx: WriteTransaction) -> Written:
         before = await tx.find(kind.name, workspace, name)
         await writes.check_conditions(tx, kind, before, conditions)
@@ -182,6 +185,7 @@ def undelete(
     """Brings a deleted record back, with what went with it. Performed, it raises NotFound, PreconditionFailed,
     AlreadyExists if another has the name by now, InvalidParameters if its workspace is gone, and what `rules` raise.
     """
+    caller.require("records.undelete", None if kind is WORKSPACE else workspace)
 
     async def run(tx: WriteTransaction) -> Written:
         if workspace:
@@ -249,6 +253,7 @@ async def _take_hold_again(
 
 def purge(context: Context, caller: Caller, write: Write, workspace: str, name: str, conditions: Conditions) -> Write:
     """A delete after which nothing is kept, also of a record that is deleted already. It raises what that does."""
+    caller.require("records.purge", writes.home_of(write.kind, workspace, name))
 
     async def run(tx: WriteTransaction) -> Written:
         gone = None

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from steelyard.actions.context import Context
 from steelyard.auth.directory import Directory, Identity
+from steelyard.auth.keys import KEY_BEGINS
 from steelyard.errors import Unauthorized
 from steelyard.records.access import Principal
 from steelyard.store.protocol import EVERY, Key, ReadTransaction, WriteTransaction
 
 KEY, BINDING = "api-key", "role-binding"
 _TOUCH_SECONDS = 60.0
-_KEY_BEGINS = "sy_"
 
 
 class Tokens(Protocol):
@@ -42,7 +42,7 @@ class Identities:
         """Who sends that credential: a key, or a token. Raises Unauthorized."""
         if self._all or self._changed or self._bindings:
             await self._read()
-        if credential.startswith(_KEY_BEGINS):
+        if credential.startswith(KEY_BEGINS):
             now = self._context.now()
             identity = self._directory.by_key(credential, address, now)
             if identity.key_id is not None:

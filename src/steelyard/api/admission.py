@@ -45,9 +45,10 @@ def operation_of(route: Route | APIRoute) -> str:
     operation = getattr(route, "operation_id", None)
     if operation:
         return str(operation)
-    if route.path.startswith("/apis/files/v2/hf"):
-        return "hub"
+    if route.path.startswith(_HUB):
+        return f"hub_{route.name.removeprefix('hub_').removeprefix('model_').removeprefix('dataset_')}"
     return _PAGES.get(route.path) or route.name
 
 
+_HUB = "/apis/files/v2/hf/"
 _PAGES = {"/docs": "docs", "/docs/oauth2-redirect": "docs", "/openapi.json": "openapi"}

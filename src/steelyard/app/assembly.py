@@ -20,6 +20,7 @@ from steelyard.actions.workspaces import seed_workspaces
 from steelyard.api import (
     access,
     adapters,
+    audit,
     batch,
     commits,
     discovered,
@@ -123,6 +124,7 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     )
     parts = (
         access,
+        audit,
         tokens,
         adapters,
         providers,

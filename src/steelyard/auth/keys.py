@@ -10,6 +10,7 @@ from typing import NamedTuple
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz"
 _ID_LENGTH, _SECRET_LENGTH = 12, 40
 """40 of 54 characters are 230 bits."""
+KEY_BEGINS = "sy_"
 _KEY = re.compile(r"sy_([0-9A-Za-z]{12})_([0-9A-Za-z]{40})")
 
 

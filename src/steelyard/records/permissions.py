@@ -10,9 +10,10 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-Where = Literal["open", "signed-in", "workspace", "workspace-name", "anywhere", "everywhere"]
+Where = Literal["open", "signed-in", "workspace", "workspace-name", "named", "anywhere", "everywhere"]
 """Where a permission is asked: of nobody; of anybody who has said who they are; in the workspace that the path names as
-`workspace`, or as `name`; in some workspace, where an answer holds only what may be seen; for the whole server."""
+`workspace`, or as `name`; in the one that the body, or the record itself, names, by whoever reads that; in some
+workspace, where an answer holds only what may be seen; for the whole server."""
 
 
 class Rule(NamedTuple):
@@ -57,6 +58,7 @@ _NOUNS = {
     "webhook": "webhook",
     "platform-secret": "secret",
 }
+_REPLACED = frozenset({"workspace", "project", "prompt"})
 _PLURALS = {"alias": "aliases", "model-provider": "providers", "virtual-model": "virtual_models"}
 
 
@@ -70,7 +72,7 @@ def _of_kind(kind: str) -> dict[str, Rule]:
         f"create_{noun}": Rule(f"{begin}.create", "everywhere" if whole else "workspace"),
         f"get_{noun}": Rule(f"{begin}.read", where),
         f"update_{noun}": Rule(f"{begin}.update", where),
-        f"replace_{noun}": Rule(f"{begin}.update", where),
+        **({f"replace_{noun}": Rule(f"{begin}.update", where)} if kind in _REPLACED else {}),
         f"delete_{noun}": Rule(f"{begin}.delete", where),
         f"list_{noun}_revisions": Rule(f"{begin}.read", where),
         f"compare_{noun}_revisions": Rule(f"{begin}.read", where),
@@ -106,8 +108,25 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(("describe_uploads", "describe_upload"), OPEN),
         "get_fileset_sync": Rule("filesets.read"),
         "fsck": Rule("system.fsck", "everywhere"),
-        # The Hugging Face Hub's protocol. What it names in its paths is checked by who answers it, record by record.
-        "hub": SIGNED_IN,
+        # The Hugging Face Hub's protocol: what is not there for the caller is answered as its clients understand it.
+        **dict.fromkeys(
+            (
+                *("hub_resolve", "hub_information", "hub_tree", "hub_paths_info", "hub_tree_size", "hub_refs"),
+                "hub_commits",
+            ),
+            Rule("filesets.read", "named"),
+        ),
+        **dict.fromkeys(
+            ("hub_preupload", "hub_commit", "hub_batch", "hub_verify", "hub_write_token"),
+            Rule("filesets.update", "named"),
+        ),
+        "hub_create": Rule("filesets.create", "named"),
+        "hub_delete": Rule("filesets.delete", "named"),
+        "hub_listed": Rule("filesets.list", "anywhere"),
+        **dict.fromkeys(("hub_who_am_i", "hub_validate_yaml", "hub_without_workspace"), SIGNED_IN),
+        # Their clients send no credentials here: the ticket in the address is the permission (`api/hub/tickets.py`).
+        **dict.fromkeys(("hub_put_whole", "hub_put_part", "hub_complete", "hub_put_xorb", "hub_put_shard"), OPEN),
+        "hub_find_chunk": OPEN,
         # Providers and the gateway.
         "put_model_provider": Rule("inference.providers.update"),
         "set_model_provider_status": Rule("inference.providers.update"),
@@ -120,7 +139,7 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         # The name in the body says in which workspace.
         **dict.fromkeys(
             ("chat_completions", "responses", "messages", "completions", "embeddings"),
-            Rule("inference.gateway.openai.exec", "anywhere"),
+            Rule("inference.gateway.openai.exec", "named"),
         ),
         "openai_proxy": Rule("inference.gateway.openai.exec"),
         "model_proxy": Rule("inference.gateway.model.exec"),
@@ -142,9 +161,9 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         "set_member": Rule("workspaces.members.update"),
         "remove_member": Rule("workspaces.members.delete"),
         "list_role_bindings": Rule("iam.list", "anywhere"),
-        "create_role_binding": Rule("iam.create", "anywhere"),
-        "get_role_binding": Rule("iam.read", "anywhere"),
-        "delete_role_binding": Rule("iam.delete", "anywhere"),
+        "create_role_binding": Rule("iam.create", "named"),
+        "get_role_binding": Rule("iam.read", "named"),
+        "delete_role_binding": Rule("iam.delete", "named"),
         **dict.fromkeys(("list_keys", "create_key", "get_key", "revoke_key", "who_am_i"), SIGNED_IN),
         "list_audit": Rule("audit.read", "anywhere"),
         "export_audit": Rule("audit.read", "anywhere"),

@@ -106,6 +106,7 @@ def prepare_commit(
     heavy: bool = False,
 ) -> FileWrite:
     """Makes one commit of what `plan` answers for the fileset and its head. Performed, it raises as `change_files`."""
+    caller.require("filesets.update", workspace)
     results: list[Committed] = []
 
     async def run(tx: WriteTransaction) -> Written:

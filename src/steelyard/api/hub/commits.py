@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.actions.context import Context
-from steelyard.actions.files.bytes import known_blob, receive
+from steelyard.actions.files.bytes import known_blob, missing_bytes, receive
 from steelyard.actions.files.edits import edit_files
 from steelyard.actions.files.tree import HEAD_NAMES, check_path, find_file, list_files
 from steelyard.api import answers
@@ -161,7 +161,8 @@ async def _edit(context: Context, repository: Repository, operation: Operation) 
             blob = await receive(context, repository.workspace, _once(content), length=len(content))
             return PutFile(op="put", path=path, sha256=blob.digest, size=blob.size)
         case PutObject(path, digest, size):
-            return PutFile(op="put", path=path, sha256=digest, size=await _size_of(context, path, digest, size))
+            size = await _size_of(context, repository.workspace, path, digest, size)
+            return PutFile(op="put", path=path, sha256=digest, size=size)
         case Copy(path, source, revision):
             said = {"op": "copy", "to": path, "from": check_path(source), "revision": revision}
             return CopyFile.model_validate(said)
@@ -173,10 +174,10 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-async def _size_of(context: Context, path: str, digest: str, size: int | None) -> int:
+async def _size_of(context: Context, workspace: str, path: str, digest: str, size: int | None) -> int:
     if size is not None:
         return size
-    known = await known_blob(context, digest)
+    known = None if await missing_bytes(context, workspace, [digest]) else await known_blob(context, digest)
     if known is None:
         message = f"the bytes of {path!r} (sha256 {digest}) are not here; upload them, then commit"
         raise MissingBytes(message, digest=digest)

@@ -111,9 +111,10 @@ async def _actions(request: Request, oid: str, size: int, *, in_parts: bool) -> 
 @on_repository(router, ".git/info/lfs/objects/verify", "POST", api=False)
 async def verify(request: Request) -> Response:
     """Whether an object has arrived whole."""
-    body, context = await json_body(request), context_of(request)
+    body, repository, context = await json_body(request), repository_of(request), context_of(request)
+    await require_writable(request, repository)
     ((oid, size),) = _objects({"objects": [body]})
-    absent = await missing_bytes(context, repository_of(request).workspace, [oid])
+    absent = await missing_bytes(context, repository.workspace, [oid])
     known = None if absent else await known_blob(context, oid)
     if known is None or known.size != size:
         raise NotFound(f"the object {oid} of {size} bytes has not arrived; send it again")

@@ -100,17 +100,18 @@ async def listed(request: Request) -> Response:
 
 @router.get("/api/whoami-v2")
 async def who_am_i(request: Request) -> Response:
-    """Nobody, while there is no authentication; the name is the workspace of repositories that have none."""
+    """The caller, nobody without authentication; the name is the workspace of repositories that have none."""
+    subject = caller_of(request).name or _NOBODY
     return answers.json(
         {
             "type": "user",
-            "id": _NOBODY,
+            "id": subject,
             "name": HOME_WORKSPACE,
-            "fullname": _NOBODY,
+            "fullname": subject,
             "email": None,
             "isPro": False,
             "orgs": [],
-            "auth": {"type": "access_token", "accessToken": {"displayName": _NOBODY, "role": "write"}},
+            "auth": {"type": "access_token", "accessToken": {"displayName": subject, "role": "write"}},
         }
     )
 

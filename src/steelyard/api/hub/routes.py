@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from steelyard.actions.files.tree import list_files, require_fileset
 from steelyard.api import answers
-from steelyard.api.requests import context_of, limits_of, parsed, read_body
+from steelyard.api.requests import caller_of, context_of, limits_of, parsed, read_body
 from steelyard.errors import Forbidden, InvalidInput, NotFound, SteelyardError
 from steelyard.records.filesets import is_external
 from steelyard.records.kinds import Row
@@ -118,8 +118,9 @@ def url_of(request: Request, repository: Repository) -> str:
 
 
 async def require_writable(request: Request, repository: Repository) -> Row:
-    """The fileset of a repository whose files can be changed. Raises NotFound, Forbidden."""
+    """The fileset of a repository whose files the caller can change. Raises NotFound, Forbidden."""
     row = await require_fileset(context_of(request), repository.workspace, repository.name)
+    caller_of(request).require("filesets.update", repository.workspace)
     if is_external(row.fields):
         raise Forbidden("the files of this fileset are those of its source, and can only be read")
     return row

@@ -1,0 +1,1 @@
+"""Who may do what, held to a server that asks everybody who they are."""

@@ -15,7 +15,8 @@ PASS = [
 ONLY_RAW = ["content-type", "accept", "range", "if-none-match", "if-match"]
 SECRETS = [
     *("authorization", "x-api-key", "api-key", "cookie", "cookie2", "set-cookie", "proxy-authorization"),
-    *("x-nmp-principal-id", "x-nmp-principal-groups", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+    *("x-steelyard-subject", "x-steelyard-proxy-secret", "x-nmp-principal-id", "x-nmp-principal-groups"),
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
     *("x-forwarded-user", "forwarded", "x-real-ip", "via"),
 ]
 OF_THE_CONNECTION = [

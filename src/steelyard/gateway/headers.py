@@ -73,7 +73,7 @@ _NEVER = frozenset(
 )
 KEY_NAMES = frozenset({b"authorization", b"x-api-key", b"api-key"})
 """Those of them that carry keys: a client's never go on, so they are free for the gateway's own."""
-_NEVER_FAMILIES = ("proxy-", "x-forwarded-", "x-nmp-principal-")
+_NEVER_FAMILIES = ("proxy-", "x-forwarded-", "x-nmp-principal-", "x-steelyard-")
 
 
 def _added(names: Iterable[str]) -> set[bytes]:

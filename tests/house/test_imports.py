@@ -60,6 +60,7 @@ FOREIGN: dict[str, set[str]] = {
     "asyncpg": {"store"},
     "aiohttp": {"outbound"},
     "obstore": {"blobs"},
+    "jwt": {"auth"},
     **{module: {"api", "gateway", "ui", "mcp", "app"} for module in _WEB},
     "httpx": {"cli"},
     "typer": {"cli"},

@@ -69,6 +69,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iter
 
 
 @pytest.fixture(scope="session")
+def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that asks nobody who they are."""
+    with running(tmp_path_factory.mktemp("open") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def admin(server: Server) -> Iterator[httpx.Client]:
     """The first administrator."""
     with httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {first_key(server)}"}) as client:

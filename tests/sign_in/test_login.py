@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import jwt
 import pytest
 
@@ -113,6 +114,8 @@ def test_tokens_are_renewed_in_silence(short: tuple[Provider, Server], tmp_path:
     before = json.loads(home.file.read_text())["servers"][server.url]
     time.sleep(3.1)
 
+    old = httpx.get(f"{server.url}/apis/auth/v2/me", headers={"authorization": f"Bearer {before['token']}"})
+    assert (old.status_code, "expired" in old.text) == (401, True)
     said = home.run("whoami")
 
     assert (said.returncode, said.stdout.split(" ")[0], said.stderr) == (0, "alice", "")
@@ -155,9 +158,9 @@ def test_a_token_that_is_not_taken_signs_nobody_in(
     assert not home.file.exists()
 
 
-def test_where_nobody_is_asked_there_is_nothing_to_do(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as server:
-        home = Home(tmp_path, server.url)
-        assert home.run("login").returncode == 0
-        assert home.run("whoami").stdout.startswith("nobody")
-        assert not home.file.exists()
+def test_where_nobody_is_asked_there_is_nothing_to_do(open_server: Server, tmp_path: Path) -> None:
+    home = Home(tmp_path, open_server.url)
+
+    assert home.run("login").returncode == 0
+    assert home.run("whoami").stdout.startswith("nobody")
+    assert not home.file.exists()

@@ -118,21 +118,6 @@ def test_a_refused_token_is_not_in_the_log(server: Server, provider: Provider) -
     assert token.split(".")[2] not in server.log
 
 
-def test_a_token_expires(tmp_path: Path) -> None:
-    keys = write_keys(tmp_path / "keys.json", "rsa")
-    with (
-        providing(keys, lifetime=2) as provider,
-        running(tmp_path / "data", environ=believing(provider.issuer)) as server,
-    ):
-        token = provider.sign_in("alice")["access_token"]
-        assert _me(server, token).status_code == 200
-        time.sleep(3)
-        refused = _me(server, token)
-
-    assert refused.status_code == 401
-    assert "expired" in refused.json()["detail"]
-
-
 def test_keys_turn_at_the_provider(tmp_path: Path) -> None:
     """The provider is started again with other keys, twice: with both, and then with the new one alone."""
     keys = tmp_path / "keys.json"

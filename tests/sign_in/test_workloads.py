@@ -167,12 +167,10 @@ def test_what_the_settings_name_no_more_is_not_taken(tmp_path: Path, provider: P
         assert get(server.url, "/apis/auth/v2/me", token).status_code == 401
 
 
-def test_without_workloads_nothing_is_traded(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as server:
-        assert trade(server.url, "a.b.c").json()["error"] == "invalid_request"
-        assert httpx.get(f"{server.url}/apis/auth/jwks").json() == {"keys": []}
-        said = httpx.get(f"{server.url}/apis/auth/discovery").json()
-    assert said == {"auth_enabled": False, "oidc": None}
+def test_without_workloads_nothing_is_traded(open_server: Server) -> None:
+    assert trade(open_server.url, "a.b.c").json()["error"] == "invalid_request"
+    assert httpx.get(f"{open_server.url}/apis/auth/jwks").json() == {"keys": []}
+    assert httpx.get(f"{open_server.url}/apis/auth/discovery").json() == {"auth_enabled": False, "oidc": None}
 
 
 def test_discovery_says_how_to_sign_in(server: Server, provider: Provider) -> None:

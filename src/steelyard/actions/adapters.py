@@ -11,7 +11,7 @@ from steelyard.errors import InvalidInput, NotFound
 from steelyard.records.adapters import ADAPTER, base_of, with_summary
 from steelyard.records.conditions import Conditions
 from steelyard.records.kinds import Fields, Row
-from steelyard.records.models import MODEL
+from steelyard.records.models import MODEL, model_kind
 from steelyard.records.names import Reference
 from steelyard.records.patch import Said
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
@@ -81,8 +81,9 @@ async def adapter_rules(tx: WriteTransaction, context: Context, caller: Caller, 
     moved = fields["fileset"] != row.fields.get("fileset")
     if not moved and not (fields["enabled"] and not row.fields.get("enabled")):
         return
-    fields["fileset"], fileset = await require_filled_fileset(tx, row.workspace, fields["fileset"])
-    base = await _base(tx, row._replace(fields=fields))
+    who = caller if moved else Caller()  # what it has had, it keeps
+    fields["fileset"], fileset = await require_filled_fileset(tx, who, row.workspace, fields["fileset"])
+    base = await _base(tx, who, row._replace(fields=fields))
     if (base.workspace, base.name) == (row.workspace, row.name) and base.id == row.parent:
         raise InvalidInput.of(("body", "model"), "reference", "an adapter cannot be its own base")
     fields["model"] = f"{base.workspace}/{base.name}"
@@ -114,10 +115,12 @@ async def delete_adapters(tx: WriteTransaction, caller: Caller, model: Row, at: 
     return gone
 
 
-async def _base(tx: ReadTransaction, row: Row) -> Row:
-    reference = await resolve_model(tx, base_of(row))
+async def _base(tx: ReadTransaction, caller: Caller, row: Row) -> Row:
+    named = base_of(row)
+    seen = caller.sees(model_kind(named), named.workspace, named.name)
+    reference = await resolve_model(tx, named) if seen else named
     base = await tx.find(MODEL.name, reference.workspace, reference.name)
-    if base is None:
+    if base is None or not caller.sees(MODEL.name, base.workspace, base.name):
         raise NotFound(f"Base model for adapter (model={row.fields['model']!r}) not found")
     return base
 

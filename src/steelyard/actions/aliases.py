@@ -38,6 +38,8 @@ async def alias_rules(tx: WriteTransaction, context: Context, caller: Caller, ro
     """The model must be there, at its revision if one is named, and no model may become its own ancestor by it."""
     target = parse_reference(fields["model"], row.workspace)
     model = await tx.find("model", target.workspace, target.name) if target else None
+    if model is not None and fields["model"] != row.fields.get("model"):
+        model = model if caller.sees("model", model.workspace, model.name) else None
     if target is None or model is None:
         raise InvalidInput.of(("body", "model"), "reference_missing", f"there is no model {fields['model']!r}")
     number = fields["model_revision"]
@@ -45,4 +47,4 @@ async def alias_rules(tx: WriteTransaction, context: Context, caller: Caller, ro
         message = f"the model {fields['model']!r} has no revision {number}"
         raise InvalidInput.of(("body", "model_revision"), "revision_missing", message)
     for user, _ in await tx.referrers(ALIAS.name, Reference(row.workspace, row.name), row.id, _ALL):
-        await check_ancestry(tx, user, fields["model"], ("body", "model"))
+        await check_ancestry(tx, caller, user, fields["model"], ("body", "model"))

@@ -71,7 +71,7 @@ async def message_of_event(
     revision = await find_event(tx, seq)
     if revision is None:
         return None
-    document = await event_document(tx, revision)
+    document = await event_document(tx, revision, within=row.workspace)
     tokens = await _tokens(tx, context, rules, row)
     return _message(row, message_id(row.id, seq), document["event"], revision.at, document, tokens)
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from steelyard.actions.context import Caller, Context
-from steelyard.records.audit import Chain, Entry, StoredEntry
-from steelyard.store.protocol import ReadTransaction
+from steelyard.records.audit import Chain, StoredEntry
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
 READ = "audit.read"
 _PAGE = 1000
@@ -75,15 +75,28 @@ async def verify_audit(context: Context, noted: str | None) -> Chain:
             return await tx.audit(after=chain.rows, limit=_PAGE)
 
         found = await context.store.scan(action)
-        whole = bool(found) and all([chain.add(stored) for stored in found])
+        whole = bool(found) and all(chain.add(stored) for stored in found)
     return chain
 
 
 async def note_done(
-    context: Context, caller: Caller, action: str, kind: str, workspace: str | None, name: str, detail: str
+    context: Context, caller: Caller, action: str, kind: str, workspace: str | None, name: str, detail: str = ""
 ) -> None:
-    """Writes down what somebody does that changes no record: it is written before it is done."""
-    if caller.by is None:
-        return
-    entry: Entry = caller.entry(context.now(), action, kind, workspace, name, detail)
-    await context.store.write(lambda tx: tx.put_audit(entry))
+    """Writes down what somebody does that changes no record: before it is done, so that it is never done unseen."""
+    if caller.by is not None:
+        await context.store.write(lambda tx: note_in(tx, context, caller, action, kind, workspace, name, detail))
+
+
+async def note_in(
+    tx: WriteTransaction,
+    context: Context,
+    caller: Caller,
+    action: str,
+    kind: str,
+    workspace: str | None,
+    name: str,
+    detail: str = "",
+) -> None:
+    """Writes it down beside what it does. A server without authentication keeps no audit: it knows nobody."""
+    if caller.by is not None:
+        await tx.put_audit(caller.entry(context.now(), action, kind, workspace, name, detail))

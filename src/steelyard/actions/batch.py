@@ -149,7 +149,7 @@ class Batch:
             except SteelyardError as error:
                 error.details["operation"] = index
                 raise
-            results.append(Result(written, await preview(tx, written) if show else None))
+            results.append(Result(written, await preview(tx, written, self.context) if show else None))
         return results
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from steelyard.actions.context import Caller, Context, forbidden
 from steelyard.actions.records import missing, require_workspace
-from steelyard.errors import AlreadyExists, Fault, InvalidInput, LastAdministrator, NotFound
+from steelyard.errors import AlreadyExists, Fault, Forbidden, InvalidInput, LastAdministrator, NotFound
 from steelyard.records.access import SYSTEM, Binding
 from steelyard.records.audit import Entry
 from steelyard.records.permissions import PLATFORM_ROLES, ROLES
@@ -14,6 +14,8 @@ from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
 ADMIN, PLATFORM_ADMIN = "Admin", "PlatformAdmin"
 _ONLY_BY_PLATFORM = PLATFORM_ROLES | {"Service"}
+_GIVEN = ROLES["Service"] | {"iam.bundle.read"}
+"""What those who give it do not have themselves."""
 
 
 class Member(NamedTuple):
@@ -147,6 +149,13 @@ def check_roles(caller: Caller, workspace: str, roles: Sequence[str]) -> None:
         raise InvalidInput(faults)
     if any(role in _ONLY_BY_PLATFORM for role in roles) and not caller.may("iam.create", None):
         raise forbidden("iam.create", None)
+    # What a key takes away from its owner, its holder cannot give to somebody else, and so have it through them.
+    where = None if workspace == SYSTEM and PLATFORM_ROLES.intersection(roles) else workspace
+    lacking = sorted({one for role in roles for one in ROLES[role] - _GIVEN if not caller.may(one, where)})
+    if lacking:
+        raise forbidden(lacking[0], where)
+    if caller.access is not None and caller.access.models is not None:
+        raise Forbidden("a key that is for some models only gives nobody a role")
 
 
 async def _set(

@@ -53,6 +53,13 @@ class Caller(NamedTuple):
         """Whether a record is there for them."""
         return self.access is None or self.access.sees(kind, workspace, name)
 
+    def shown(self, row: Row) -> Row:
+        """A record as far as they see it: see `Access.shown`."""
+        if self.access is None or row.kind != "model":
+            return row
+        fields = self.access.shown(row.kind, row.fields)
+        return row if fields is row.fields else row._replace(fields=fields)
+
 
 def forbidden(permission: str, workspace: str | None) -> Forbidden:
     """The error of a permission that is missing; it does not tell whether there is such a workspace."""
@@ -96,3 +103,13 @@ class Context:
     """Where the server may send requests."""
     pulls: Pulls = field(default_factory=Pulls)
     """What is being fetched from sources."""
+    access: Access | None = None
+    """What the caller may do in whose sight the store reads (`guard.py`); None: everything is seen."""
+
+    def sees(self, kind: str, workspace: str, name: str) -> bool:
+        """Whether a record is there for whom this context reads."""
+        return self.access is None or self.access.sees(kind, workspace, name)
+
+    def shown(self, row: Row) -> Row:
+        """A record as far as it is seen: see `Access.shown`."""
+        return Caller(access=self.access).shown(row)

@@ -24,7 +24,11 @@ class EventFilter:
     def wants(self, revision: Revision) -> bool:
         """Whether the change is one of those. A workspace's own changes are among those of the workspace."""
         home = revision.name if revision.kind == "workspace" else revision.workspace
-        return (self.workspace is None or home == self.workspace) and (not self.kinds or revision.kind in self.kinds)
+        return (
+            bool(revision.kind)
+            and (self.workspace is None or home == self.workspace)
+            and (not self.kinds or revision.kind in self.kinds)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,14 @@ async def last_event(context: Context) -> int:
     return await context.store.read(action)
 
 
-async def event_document(tx: ReadTransaction, revision: Revision) -> Document:
-    """A change as it is told: who, when, why, which fields, and the record after it (null after a delete)."""
+async def event_document(tx: ReadTransaction, revision: Revision, *, within: str | None = None) -> Document:
+    """A change as it is told: who, when, why, which fields, and the record after it (null after a delete).
+
+    `within` is the workspace of whoever is told: of a model, they do not hear of the adapters elsewhere.
+    """
+    if within is not None and revision.fields and revision.fields.get("adapters"):
+        adapters = [one for one in revision.fields["adapters"] if one["workspace"] == within]
+        revision = revision._replace(fields={**revision.fields, "adapters": adapters})
     record = None
     if revision.fields is not None:
         record = await shown(tx, KINDS[revision.kind], await past_row(tx, revision), verbose=True)

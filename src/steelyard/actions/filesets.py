@@ -8,11 +8,12 @@ from steelyard.actions.files.commits import first_commit
 from steelyard.actions.following import follow
 from steelyard.actions.references import require_project
 from steelyard.actions.writes import Write, Written
-from steelyard.errors import Forbidden
+from steelyard.errors import BadReference, Forbidden
 from steelyard.records.conditions import Conditions
 from steelyard.records.filesets import FILESET
 from steelyard.records.kinds import Fields, Row
 from steelyard.records.patch import Said
+from steelyard.records.secrets import SECRET
 from steelyard.store.protocol import WriteTransaction
 
 
@@ -54,10 +55,26 @@ async def fileset_rules(tx: WriteTransaction, context: Context, caller: Caller, 
         fields["file_count"] = fields["total_size"] = 0
     if fields["project"] and fields["project"] != row.fields.get("project"):
         await require_project(tx, row.workspace, fields["project"])
+    if fields["storage"] != row.fields.get("storage"):
+        check_secrets(caller, row.workspace, fields["storage"])
     tool_calling = ((fields["metadata"] or {}).get("model") or {}).get("tool_calling") or {}
-    if tool_calling.get("tool_call_plugin") and not context.policy.allow_tool_call_plugin:
+    plugin = tool_calling.get("tool_call_plugin")
+    before = ((row.fields.get("metadata") or {}).get("model") or {}).get("tool_calling") or {}
+    if plugin and plugin != before.get("tool_call_plugin"):
+        caller.require("models.tool-call-plugin.set", row.workspace)
+    if plugin and not context.policy.allow_tool_call_plugin:
         raise Forbidden(
             "metadata.model.tool_calling.tool_call_plugin is code, and switched off on this server "
             "(setting models.tool_call_plugin.enabled)",
             field="metadata.model.tool_calling.tool_call_plugin",
         )
+
+
+def check_secrets(caller: Caller, workspace: str, storage: Fields) -> None:
+    """Raises BadReference for a secret that the caller does not see, as for one that is not there."""
+    for field, text in (storage or {}).items():
+        if field.endswith("_secret") and text and not caller.sees(SECRET.name, workspace, text.rpartition("/")[2]):
+            raise BadReference(
+                f"there is no secret {text.rpartition('/')[2]!r} in the workspace {workspace!r}",
+                field=f"storage.{field}",
+            )

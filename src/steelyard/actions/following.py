@@ -6,6 +6,7 @@ from steelyard.actions import writes
 from steelyard.actions.adapters import tell_base
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.fitting import check_fit
+from steelyard.actions.guard import unguarded
 from steelyard.actions.inspections import known_content, put_spec, write
 from steelyard.errors import InvalidInput
 from steelyard.records.adapters import ADAPTER, base_of
@@ -13,15 +14,17 @@ from steelyard.records.filesets import FILESET
 from steelyard.records.kinds import Row
 from steelyard.records.models import MODEL
 from steelyard.records.names import Reference, parse_reference
+from steelyard.records.policy import plugin_of
 from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
+_SET_PLUGIN = "models.tool-call-plugin.set"
 _MOST_USERS = 10_000
 _MOST_ADAPTERS = 10_000
 
 
 async def follow_files(context: Context, caller: Caller, fileset: Row) -> int:
     """Brings the models and adapters of a fileset up to its files as they are now; answers how many changed."""
-    home = Reference(fileset.workspace, fileset.name)
+    home, context = Reference(fileset.workspace, fileset.name), unguarded(context)
     if not await context.store.read(lambda tx: _users(tx, fileset)):
         return 0
 
@@ -46,6 +49,9 @@ async def follow(tx: WriteTransaction, context: Context, caller: Caller, fileset
             continue
         fields = dict(row.fields)
         put_spec(fields, row.fields, content, fileset, plugins=context.policy.allow_tool_call_plugin, sent=False)
+        named = plugin_of(fields)
+        if named not in {None, plugin_of(row.fields)} and not caller.may(_SET_PLUGIN, row.workspace):
+            put_spec(fields, row.fields, content, fileset, plugins=False, sent=False)
         after = await writes.change_fields(
             tx, context, caller, MODEL, row, fields, verb="inspect", cause=fileset.id, stored_form=True
         )

@@ -14,7 +14,9 @@ from typing import Any, TypeVar, cast
 from steelyard.actions.context import Context
 from steelyard.records.access import Access
 from steelyard.records.audit import StoredEntry
-from steelyard.records.history import DeletedRow, Revision
+from steelyard.records.filters.ast import All, Any_, Compare, Filter, Has, Not, Operator, all_of
+from steelyard.records.filters.fields import COMMON, FieldType, FilterField
+from steelyard.records.history import DeletedRow, Revision, unseen
 from steelyard.records.kinds import Row
 from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
@@ -26,7 +28,7 @@ T = TypeVar("T")
 _READS = frozenset(f"{begin}.{end}" for begin in KIND_PERMISSIONS.values() for end in ("list", "read"))
 _BY_ID = frozenset(
     {
-        *("content", "revision", "revision_at", "revisions", "count_revisions", "created", "last_event", "inspection"),
+        *("content", "count_revisions", "created", "last_event", "inspection"),
         *("find_answer", "webhook_state", "webhook_start", "deliveries", "count_deliveries", "find_delivery"),
         *("head_commit", "commit_of_id", "commits", "file_at", "files_at", "blob", "blobs_from", "last_audit"),
         *("keys", "key", "bindings", "binding", "workspace_has"),
@@ -34,18 +36,29 @@ _BY_ID = frozenset(
 )
 
 
+_WORKSPACE = next(field for field in COMMON if field.column == "workspace")
+
+
 def guarded(context: Context, access: Access) -> Context:
     """The context in which somebody with that access reads."""
     if access.everywhere >= _READS:
         return context
-    return replace(context, store=_GuardedStore(context.store, access))
+    return replace(context, store=_GuardedStore(context.store, access), access=access)
+
+
+def unguarded(context: Context) -> Context:
+    """The context in which the server itself reads: where what it keeps whole, or holds to a policy, is not the
+    caller's to see.
+    """
+    store = context.store
+    return replace(context, store=store.whole, access=None) if isinstance(store, _GuardedStore) else context
 
 
 class _GuardedStore:
     """A store whose reads are guarded."""
 
     def __init__(self, store: Store, access: Access) -> None:
-        self._store = store
+        self._store = self.whole = store
         self._access = access
         self.changed = store.changed
 
@@ -130,18 +143,23 @@ class _GuardedTransaction:
 
     async def caused(self, id: str) -> list[Revision]:
         found = await self._tx.caused(id)
-        return [one for one in found if self._sees(one.kind, one.workspace, one.name)]
+        return [self._past(one) for one in found if self._sees(one.kind, one.workspace, one.name)]
+
+    async def revision(self, id: str, number: int) -> Revision | None:
+        found = await self._tx.revision(id, number)
+        return None if found is None else self._past(found)
+
+    async def revision_at(self, id: str, time: str) -> Revision | None:
+        found = await self._tx.revision_at(id, time)
+        return None if found is None else self._past(found)
+
+    async def revisions(self, id: str, newest: int, limit: int) -> list[Revision]:
+        return [self._past(one) for one in await self._tx.revisions(id, newest, limit)]
 
     async def events(self, after: int, limit: int) -> list[Revision]:
-        """As many as there are among `limit`; there may be more when these are fewer, and their last number is told."""
-        seen: list[Revision] = []
-        while len(seen) < limit:
-            found = await self._tx.events(after, limit)
-            seen += [one for one in found if self._sees(one.kind, one.workspace, one.name)]
-            if len(found) < limit:
-                break
-            after = found[-1].seq
-        return seen[:limit]
+        """All of them, for who follows has to pass them; of those that the caller does not see, the numbers alone."""
+        found = await self._tx.events(after, limit)
+        return [self._past(one) if self._sees(one.kind, one.workspace, one.name) else unseen(one) for one in found]
 
     async def blob_users(self, digest: str, limit: int) -> list[tuple[Reference, str]]:
         found = await self._tx.blob_users(digest, limit)
@@ -163,6 +181,8 @@ class _GuardedTransaction:
 
     def _narrowed(self, query: Query) -> Query:
         may = self._access.workspaces(f"{KIND_PERMISSIONS[query.kind]}.list")
+        if query.filter is not None:
+            query = replace(query, filter=self._children_seen(query.filter))
         if may is None:
             return query
         return replace(query, workspaces=may if query.workspaces is None else may & query.workspaces)
@@ -171,13 +191,35 @@ class _GuardedTransaction:
         may = self._access.workspaces("usage.read")
         return query if may is None else query._replace(workspaces=tuple(sorted(may)))
 
+    def _children_seen(self, filter: Filter) -> Filter:
+        """The filter with relations that end where the caller sees no further."""
+        match filter:
+            case Not(of):
+                return Not(self._children_seen(of))
+            case All(parts) | Any_(parts):
+                return type(filter)(tuple(map(self._children_seen, parts)))
+            case Has(field, of):
+                seen = self._seen_child(field)
+                return filter if seen is None else Has(field, all_of((seen, of)))
+            case Compare(field, Operator.EXISTS, value) if field.type is FieldType.RELATION:
+                if (seen := self._seen_child(field)) is not None:
+                    return Not(Has(field, seen)) if value is False else Has(field, seen)
+        return filter
+
+    def _seen_child(self, field: FilterField) -> Filter | None:
+        """What accepts the children that the caller sees; None where they see all."""
+        may = self._access.workspaces(f"{KIND_PERMISSIONS[field.child_kind]}.read")
+        return None if may is None else Compare(_WORKSPACE, Operator.IN, tuple(sorted(may)))
+
     def _shown(self, row: Row) -> Row:
         """A model without the adapters in workspaces that the caller does not see."""
-        if row.kind != "model" or not row.fields.get("adapters"):
-            return row
-        adapters = row.fields["adapters"]
-        seen = [one for one in adapters if self._sees("adapter", one["workspace"], one["name"])]
-        return row if len(seen) == len(adapters) else row._replace(fields={**row.fields, "adapters": seen})
+        fields = self._access.shown(row.kind, row.fields)
+        return row if fields is row.fields else row._replace(fields=fields)
+
+    def _past(self, one: Revision) -> Revision:
+        """The same of what a model was."""
+        fields = one.fields and self._access.shown(one.kind, one.fields)
+        return one if fields is one.fields else one._replace(fields=fields)
 
     def _relative(self, one: Relative) -> Relative | None:
         """An ancestor that is not there for the caller is external, as far as they know; a descendant is not at all."""

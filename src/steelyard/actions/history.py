@@ -174,7 +174,7 @@ def revert(
             tx, context, caller, kind, before, fields, rules, verb="revert", stored_form=True
         )
         await tell_base(tx, context, caller, row, row)
-        return Written(kind, before, row, await shown(tx, kind, row, verbose=verbose))
+        return Written(kind, before, row, await shown(tx, kind, caller.shown(row), verbose=verbose))
 
     return Write(kind, "revert", run)
 
@@ -206,7 +206,7 @@ def undelete(
             await _bring_back(tx, context, caller, other, cause=deleted.id)
         for revision in let_go:
             await _take_hold_again(tx, context, caller, revision, cause=deleted.id)
-        return Written(kind, None, row, await shown(tx, kind, row, verbose=False))
+        return Written(kind, None, row, await shown(tx, kind, caller.shown(row), verbose=False))
 
     return Write(kind, "undelete", run, heavy=True)
 

@@ -34,4 +34,4 @@ async def limit_rules(tx: WriteTransaction, context: Context, caller: Caller, ro
     """A limit limits something; where references are strict, its model must be there."""
     check_measured(fields)
     if context.policy.strict_references and fields["model"] and fields["model"] != row.fields.get("model"):
-        await require_model(tx, row.workspace, fields["model"], ("body", "model"))
+        await require_model(tx, caller, row.workspace, fields["model"], ("body", "model"))

@@ -20,7 +20,7 @@ from steelyard.records.kinds import Fields, Row
 from steelyard.records.models import MODEL, model_kind
 from steelyard.records.names import Reference, parse_reference
 from steelyard.records.patch import Said, changed_fields
-from steelyard.records.policy import check_frozen, check_trust, names_plugin
+from steelyard.records.policy import check_frozen, check_trust, plugin_of
 from steelyard.store.protocol import WriteTransaction
 
 
@@ -72,7 +72,7 @@ def freeze_model(
         fields = {**before.fields, "frozen": frozen}
         verb: Verb = "freeze" if frozen else "unfreeze"
         row = await writes.change_fields(tx, context, caller, MODEL, before, fields, verb=verb, stored_form=True)
-        return Written(MODEL, before, row, await shown(tx, MODEL, row, verbose=False))
+        return Written(MODEL, before, row, await shown(tx, MODEL, caller.shown(row), verbose=False))
 
     return Write(MODEL, "freeze" if frozen else "unfreeze", run)
 
@@ -89,19 +89,20 @@ async def model_rules(
     if set_now.get("project"):
         await require_project(tx, row.workspace, set_now["project"])
     if "fileset" in set_now:
-        fields["fileset"] = await require_fileset(tx, row.workspace, set_now["fileset"])
+        fields["fileset"] = await require_fileset(tx, caller, row.workspace, set_now["fileset"])
     check_trust(context.policy, set_now)
-    if names_plugin(set_now):
-        caller.require("models.tool-call-plugin.set", row.workspace)
     _check_endpoint(context, row, fields)
     await _follow_fileset(tx, context, caller, row, fields, set_now, trust_asked=trust_asked)
+    if plugin_of(fields) not in {None, plugin_of(row.fields)}:  # also one that the fileset brings
+        caller.require("models.tool-call-plugin.set", row.workspace)
     if set_now.get("base_model"):
-        await check_ancestry(tx, row, fields["base_model"], ("body", "base_model"))
+        await check_ancestry(tx, caller, row, fields["base_model"], ("body", "base_model"))
     if context.policy.strict_references:
         base = set_now.get("base_model")
-        await require_target(tx, _kind_of(base, row.workspace), row.workspace, base, ("body", "base_model"))
+        await require_target(tx, caller, _kind_of(base, row.workspace), row.workspace, base, ("body", "base_model"))
         for index, provider in enumerate(set_now.get("model_providers") or ()):
-            await require_target(tx, "model-provider", row.workspace, provider, ("body", "model_providers", index))
+            place = ("body", "model_providers", index)
+            await require_target(tx, caller, "model-provider", row.workspace, provider, place)
 
 
 def _check_endpoint(context: Context, row: Row, fields: Fields) -> None:

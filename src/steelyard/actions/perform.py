@@ -44,7 +44,7 @@ async def perform_for_show(context: Context, write: Write) -> tuple[Written, Pre
 
     async def run(tx: WriteTransaction) -> tuple[Written, Preview]:
         written = await write.run(tx)
-        return written, await preview(tx, written)
+        return written, await preview(tx, written, context)
 
     return await run_for_show(context, run, heavy=write.heavy)
 

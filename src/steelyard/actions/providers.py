@@ -12,6 +12,7 @@ from steelyard.errors import BadReference, InvalidInput
 from steelyard.records.conditions import Conditions
 from steelyard.records.forms import validate
 from steelyard.records.kinds import Fields, Row
+from steelyard.records.model_names import parse_model_name
 from steelyard.records.models import MODEL
 from steelyard.records.names import Reference, is_open_name
 from steelyard.records.patch import Said
@@ -21,6 +22,8 @@ from steelyard.store.protocol import Query, WriteTransaction
 
 _ALL = 2**31
 _LINK = "model_providers"
+_SPENDING = ("api_key_secret_name", "host_url", "auth_header_format")
+"""What decides where a secret goes: whoever changes it has to see the secret."""
 
 
 def create_provider(context: Context, caller: Caller, workspace: str, body: Any, conditions: Conditions) -> Write:
@@ -132,19 +135,32 @@ async def provider_rules(tx: WriteTransaction, context: Context, caller: Caller,
     if fields["host_url"] != old.get("host_url"):
         require_allowed(context, fields["host_url"], ("body", "host_url"))
     secret = fields["api_key_secret_name"]
-    if secret and secret != old.get("api_key_secret_name"):
-        await _require_secret(tx, row.workspace, secret)
+    if secret and any(fields[field] != old.get(field) for field in _SPENDING):
+        await _require_secret(tx, caller, row.workspace, secret)
+    _require_served(caller, row, fields)
     if fields["project"] and fields["project"] != old.get("project"):
         await require_project(tx, row.workspace, fields["project"])
     if old:
         await _tell_models(tx, context, caller, row, old, fields)
 
 
-async def _require_secret(tx: WriteTransaction, workspace: str, name: str) -> None:
+def _require_served(caller: Caller, row: Row, fields: Fields) -> None:
+    """Raises Forbidden for a model of another workspace that the caller may not change: whoever says that they serve it
+    is sent what its users ask. Whether there is such a model does not matter.
+    """
+    known = {one["model_entity_id"] for one in row.fields.get("served_models") or ()}
+    for text in (one["model_entity_id"] for one in fields.get("served_models") or ()):
+        name = parse_model_name(text, row.workspace) if text not in known else None
+        home = (name.adapter or name.base).workspace if name else row.workspace
+        if name and home != row.workspace:
+            caller.require("models.adapters.update" if name.adapter else "models.update", home)
+
+
+async def _require_secret(tx: WriteTransaction, caller: Caller, workspace: str, name: str) -> None:
     if not is_open_name(name):
         message = f"{name[:100]!r} is not the bare name of a secret; a provider uses those of its own workspace"
         raise BadReference(message, field="api_key_secret_name")
-    if not await tx.exists(SECRET.name, workspace, name):
+    if not caller.sees(SECRET.name, workspace, name) or not await tx.exists(SECRET.name, workspace, name):
         message = f"secret {name!r} not found in the workspace {workspace!r}; create it first"
         raise BadReference(message, field="api_key_secret_name")
 

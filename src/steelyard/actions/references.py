@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from steelyard.actions.context import Caller
 from steelyard.errors import BadReference, InvalidInput
 from steelyard.records.aliases import ALIAS
 from steelyard.records.kinds import Row
@@ -20,8 +21,8 @@ async def require_project(tx: ReadTransaction, workspace: str, project: str) -> 
         raise InvalidInput.of(("body", "project"), "project_missing", message)
 
 
-async def require_fileset(tx: ReadTransaction, workspace: str, fileset: str | None) -> str | None:
-    """The canonical reference to the fileset. Raises BadReference if there is none."""
+async def require_fileset(tx: ReadTransaction, caller: Caller, workspace: str, fileset: str | None) -> str | None:
+    """The canonical reference to the fileset. Raises BadReference if there is none, as far as the caller sees."""
     if fileset is None:
         return None
     if fileset == "":
@@ -29,16 +30,16 @@ async def require_fileset(tx: ReadTransaction, workspace: str, fileset: str | No
     reference = parse_reference(fileset, workspace)
     if reference is None:
         raise BadReference(f"not a fileset reference: {REFERENCE_RULE}", field="fileset")
-    if not await tx.exists("fileset", reference.workspace, reference.name):
+    if not await _there(tx, caller, "fileset", reference):
         raise BadReference(
             f"fileset {reference.name!r} not found in the workspace {reference.workspace!r}", field="fileset"
         )
     return str(reference)
 
 
-async def require_filled_fileset(tx: ReadTransaction, workspace: str, fileset: str) -> tuple[str, Row]:
+async def require_filled_fileset(tx: ReadTransaction, caller: Caller, workspace: str, fileset: str) -> tuple[str, Row]:
     """The canonical reference to a fileset that holds a file, and the fileset. Raises BadReference."""
-    canonical = await require_fileset(tx, workspace, fileset)
+    canonical = await require_fileset(tx, caller, workspace, fileset)
     reference = parse_reference(canonical or "", workspace)
     row = await tx.find("fileset", reference.workspace, reference.name) if reference else None
     if canonical is None or row is None:
@@ -49,20 +50,28 @@ async def require_filled_fileset(tx: ReadTransaction, workspace: str, fileset: s
 
 
 async def require_target(
-    tx: ReadTransaction, kind: str, home: str, text: str | None, place: tuple[str | int, ...]
+    tx: ReadTransaction, caller: Caller, kind: str, home: str, text: str | None, place: tuple[str | int, ...]
 ) -> None:
     """Raises InvalidInput if `text` names a record that is not here (asked only where references are strict)."""
     reference = parse_reference(text, home) if text else None
-    if reference and not await tx.exists(kind, reference.workspace, reference.name):
+    if reference and not await _there(tx, caller, kind, reference):
         message = f"there is no {kind} {str(reference)!r}, and this server asks for references that exist"
         raise InvalidInput.of(place, "reference_missing", message)
 
 
-async def require_model(tx: ReadTransaction, home: str, text: str, place: tuple[str | int, ...]) -> None:
+async def _there(tx: ReadTransaction, caller: Caller, kind: str, reference: Reference) -> bool:
+    """Whether a record is there for the caller: one that they do not see is as one that is not."""
+    home, name = reference.workspace, reference.name
+    return caller.sees(kind, home, name) and await tx.exists(kind, home, name)
+
+
+async def require_model(
+    tx: ReadTransaction, caller: Caller, home: str, text: str, place: tuple[str | int, ...]
+) -> None:
     """The same for the name of a model, an alias, or a model with an adapter."""
     name = parse_model_name(text, home)
     for link in name.links("") if name else ():
-        await require_target(tx, link.target_kind, home, str(link.target), place)
+        await require_target(tx, caller, link.target_kind, home, str(link.target), place)
 
 
 async def resolve_model(tx: ReadTransaction, reference: Reference) -> Reference:
@@ -98,8 +107,13 @@ async def ancestors(tx: ReadTransaction, reference: Reference) -> AsyncIterator[
         reference = base
 
 
-async def check_ancestry(tx: ReadTransaction, row: Row, base_model: str, place: tuple[str | int, ...]) -> None:
-    """Raises InvalidInput if the model `row`, with that base model, would become its own ancestor."""
+async def check_ancestry(
+    tx: ReadTransaction, caller: Caller, row: Row, base_model: str, place: tuple[str | int, ...]
+) -> None:
+    """Raises InvalidInput if the model `row`, with that base model, would become its own ancestor.
+
+    What lies behind a model that the caller does not see is not told: whoever walks the line stops where it closes.
+    """
     base = parse_reference(base_model, row.workspace)
     if base is None:
         return
@@ -107,3 +121,5 @@ async def check_ancestry(tx: ReadTransaction, row: Row, base_model: str, place: 
         if ancestor == Reference(row.workspace, row.name):
             message = f"{base_model!r} is itself made from {str(ancestor)!r}: a model cannot be its own ancestor"
             raise InvalidInput.of(place, "reference", message)
+        if not caller.sees("model", ancestor.workspace, ancestor.name):
+            return

@@ -32,7 +32,12 @@ class Verbs:
 
 VERBS: Mapping[str, Verbs] = MappingProxyType(
     {
-        "workspace": Verbs(workspaces.create_workspace, workspaces.update_workspace, workspaces.delete_workspace),
+        "workspace": Verbs(
+            workspaces.create_workspace,
+            workspaces.update_workspace,
+            workspaces.delete_workspace,
+            workspaces.workspace_rules,
+        ),
         "project": Verbs(workspaces.create_project, workspaces.update_project, workspaces.delete_project),
         "model": Verbs(models.create_model, models.update_model, models.delete_model, models.model_rules),
         "fileset": Verbs(

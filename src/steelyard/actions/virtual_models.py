@@ -71,7 +71,7 @@ async def virtual_model_rules(
     ]
     for place, text in named:
         if text and text not in known:
-            await require_model(tx, row.workspace, text, place)
+            await require_model(tx, caller, row.workspace, text, place)
 
 
 _rules_for_callers = partial(virtual_model_rules, for_caller=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from steelyard.actions import writes
 from steelyard.actions.addresses import require_allowed
+from steelyard.actions.audit import note_in
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.feed import EventFilter
 from steelyard.actions.records import missing, shown
@@ -17,6 +18,7 @@ from steelyard.records.dialects import MASK
 from steelyard.records.history import Revision
 from steelyard.records.kinds import Document, Fields, Row
 from steelyard.records.patch import Said
+from steelyard.records.permissions import KIND_PERMISSIONS
 from steelyard.records.registry import KINDS
 from steelyard.records.signatures import SECRET_BYTES, write_secret
 from steelyard.records.webhooks import WEBHOOK
@@ -96,6 +98,9 @@ async def webhook_rules(tx: WriteTransaction, context: Context, caller: Caller, 
     if fields["kinds"] != old.get("kinds"):
         fields["kinds"] = list(dict.fromkeys(fields["kinds"]))
         _check_kinds(fields["kinds"])
+    if any(fields[field] != old.get(field) for field in ("url", "kinds", "enabled")):
+        for kind in fields["kinds"] or KINDS:  # nobody has themselves told what they may not read
+            caller.require(f"{KIND_PERMISSIONS[kind]}.read", row.workspace)
     signing = fields["signing"] or {}
     if not (signing.get("secret") or signing.get("secret_set")):
         message = "a webhook always has a secret: leave it out to keep it, or send another one"
@@ -141,17 +146,18 @@ async def webhook_status(context: Context, workspace: str, name: str) -> Documen
     return await context.store.scan(action)
 
 
-async def ping(context: Context, workspace: str, name: str) -> Document:
+async def ping(context: Context, caller: Caller, workspace: str, name: str) -> Document:
     """Has a test message sent, once, and answers the delivery that waits for it. Raises NotFound."""
 
     async def action(tx: WriteTransaction) -> Document:
         row = await _require(tx, workspace, name)
+        await note_in(tx, context, caller, PING, "webhook", workspace, name)
         return await _queue(tx, context, row, "ping", context.new_id("ping"), PING, None)
 
     return await context.store.write(action)
 
 
-async def redeliver(context: Context, workspace: str, name: str, cursor: int) -> Document:
+async def redeliver(context: Context, caller: Caller, workspace: str, name: str, cursor: int) -> Document:
     """Has a change of the workspace sent again, once, and answers the delivery that waits for it. Raises NotFound."""
 
     async def action(tx: WriteTransaction) -> Document:
@@ -159,6 +165,7 @@ async def redeliver(context: Context, workspace: str, name: str, cursor: int) ->
         event = await find_event(tx, cursor)
         if event is None or not EventFilter(workspace).wants(event):
             raise NotFound(f"there is no change {cursor} in the workspace {workspace!r}")
+        await note_in(tx, context, caller, "webhook.redeliver", "webhook", workspace, name, str(cursor))
         return await _queue(
             tx, context, row, "redelivery", message_id(row.id, cursor), f"{event.kind}.{event.action}", cursor
         )

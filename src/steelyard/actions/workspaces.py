@@ -10,10 +10,10 @@ from steelyard.actions.context import Caller, Context
 from steelyard.actions.providers import let_go_of_workspace
 from steelyard.actions.records import missing, shown
 from steelyard.actions.writes import Write, Written
-from steelyard.errors import Protected
+from steelyard.errors import AlreadyExists, Protected
 from steelyard.records.adapters import ADAPTER, base_of
 from steelyard.records.conditions import Conditions
-from steelyard.records.kinds import Row
+from steelyard.records.kinds import Fields, Row
 from steelyard.records.names import Reference
 from steelyard.records.patch import Said
 from steelyard.records.registry import KINDS
@@ -21,6 +21,7 @@ from steelyard.records.workspaces import BUILT_IN_WORKSPACES, PROJECT, WORKSPACE
 from steelyard.store.protocol import Query, WriteTransaction
 
 _ALL = 2**31
+_POLICIES = ("file_policy", "recording")
 
 
 async def seed_workspaces(context: Context) -> None:
@@ -41,6 +42,7 @@ def create_workspace(context: Context, caller: Caller, workspace: str, body: Any
     write = writes.create(context, caller, WORKSPACE, workspace, body, conditions)
 
     async def run(tx: WriteTransaction) -> Written:
+        await _check_free(tx, caller, body["name"])
         written = await write.run(tx)
         await make_admin(tx, context, caller, written.row.name)
         return written
@@ -52,7 +54,26 @@ def update_workspace(
     context: Context, caller: Caller, workspace: str, name: str, said: Said, conditions: Conditions
 ) -> Write:
     """Changes a workspace. Raises InvalidInput; performed, InvalidInput, NotFound, PreconditionFailed."""
-    return writes.update(context, caller, WORKSPACE, workspace, name, said, conditions)
+    return writes.update(context, caller, WORKSPACE, workspace, name, said, conditions, workspace_rules)
+
+
+async def workspace_rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:
+    """What a workspace says of its files, and of what is written down of requests, takes a permission of its own."""
+    if row.fields and any(fields[field] != row.fields.get(field) for field in _POLICIES):
+        caller.require("workspaces.policy.set", row.name)
+
+
+async def _check_free(tx: WriteTransaction, caller: Caller, name: str) -> None:
+    """Raises AlreadyExists for the name of a deleted workspace of somebody else's: with the name, its history and what
+    can be undeleted in it would be the caller's.
+    """
+    if caller.may("records.undelete", None):
+        return
+    deleted = await tx.find_deleted(WORKSPACE.name, "", name)
+    if deleted is not None and deleted.created_by != caller.name:
+        raise AlreadyExists(
+            f"the name {name!r} was that of a workspace which is deleted, and can still be brought back"
+        )
 
 
 def delete_workspace(context: Context, caller: Caller, workspace: str, name: str, conditions: Conditions) -> Write:
@@ -69,7 +90,7 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         if row is None:
             raise missing(WORKSPACE, "", name)
         if context.policy.protect_references:
-            writes.refuse_referenced(WORKSPACE, name, await tx.workspace_referrers(name))
+            writes.refuse_referenced(caller, WORKSPACE, name, await tx.workspace_referrers(name))
         await let_go_of_workspace(tx, context, caller, row)
         referrers = await tx.workspace_referrers(name)
         await _part_adapters(tx, context, caller, row)
@@ -78,6 +99,7 @@ def delete_workspace(context: Context, caller: Caller, workspace: str, name: str
         await tx.delete(row, caller.note("delete", now))
         await tx.revoke_bindings_of_workspace(name, now)
         document = await shown(tx, WORKSPACE, row, verbose=False)
+        referrers = [(kind, one) for kind, one in referrers if caller.sees(kind, one.workspace, one.name)]
         return Written(WORKSPACE, row, None, document, len(referrers), removed=removed, left_behind=referrers)
 
     return Write(WORKSPACE, "delete", run, heavy=True)

@@ -33,7 +33,7 @@ Rules = Callable[[WriteTransaction, Context, Caller, Row, Fields], Awaitable[Non
 """What a kind asks of a change: given the record before (its fields empty if it is new) and the fields after. It may
 put references among the fields into their canonical form."""
 
-_REFERRERS_NAMED = 20
+_REFERRERS_NAMED, _REFERRERS_COUNTED = 20, 10_000
 
 
 @dataclass(slots=True)  # not frozen: that would take five times as long to make
@@ -111,7 +111,7 @@ def create(
         await rules(tx, context, caller, row, fields)
         row = row._replace(fields=fields, parent=await parent_of(tx, fields) if parent_of else None)
         await tx.insert(row, kind.links(row.fields, workspace), caller.note("create", now))
-        return Written(kind, None, row, await shown(tx, kind, row, verbose=True))
+        return Written(kind, None, row, await shown(tx, kind, caller.shown(row), verbose=True))
 
     return Write(kind, "create", run)
 
@@ -137,6 +137,8 @@ def update(
 
     async def run(tx: WriteTransaction) -> Written:
         before, pinned = await find_named(tx, kind, workspace, name)
+        if before is not None and before.workspace != workspace and not caller.sees(*_place(before)):
+            before = None  # an alias of this workspace stands for what is not there for the caller
         await check_conditions(tx, kind, before, conditions)
         if before is None:
             raise missing(kind, workspace, name)
@@ -144,21 +146,23 @@ def update(
             raise Pinned(
                 f"{name!r} stands for revision {pinned} of {before.name!r}, which cannot change; change the model"
             )
-        fields = await _new_fields(tx, context, kind, before, change)
+        if before.workspace != workspace:
+            caller.require(f"{KIND_PERMISSIONS[kind.name]}.update", before.workspace)
+        fields = await _new_fields(tx, context, caller, kind, before, change)
         row = await change_fields(tx, context, caller, kind, before, fields, rules)
-        return Written(kind, before, row, await shown(tx, kind, row, verbose=verbose))
+        return Written(kind, before, row, await shown(tx, kind, caller.shown(row), verbose=verbose))
 
     return Write(kind, "update", run)
 
 
 async def _new_fields(
-    tx: WriteTransaction, context: Context, kind: Kind, row: Row, change: Change | DocumentChange
+    tx: WriteTransaction, context: Context, caller: Caller, kind: Kind, row: Row, change: Change | DocumentChange
 ) -> Fields:
     if isinstance(change, DocumentChange):
         contents = {digest: await load_content(tx, digest) for digest in content_digests(kind, row.fields)}
         return apply_document(kind, row, whole(kind, row, contents=contents), change, context.policy)
     if change.echoes:
-        check_echoes(await shown(tx, kind, row, verbose=False), change.echoes)
+        check_echoes(await shown(tx, kind, caller.shown(row), verbose=False), change.echoes)
     return apply_change(kind, row, change)
 
 
@@ -222,19 +226,32 @@ def delete(
         target = Reference(workspace, name)
         if context.policy.protect_references:
             referrers = await tx.referrers(kind.name, target, row.id, _REFERRERS_NAMED)
-            refuse_referenced(kind, name, [(r.kind, Reference(r.workspace, r.name)) for r, _ in referrers])
+            refuse_referenced(caller, kind, name, [(r.kind, Reference(r.workspace, r.name)) for r, _ in referrers])
         released = await release(tx, row) if release else ()
-        dangling = await tx.count_referrers(kind.name, target, row.id)
+        dangling = await _dangling(tx, caller, kind, target, row.id)
         await tx.delete(row, caller.note("delete", context.now()))
-        return Written(kind, row, None, await shown(tx, kind, row, verbose=False), dangling, released)
+        return Written(kind, row, None, await shown(tx, kind, caller.shown(row), verbose=False), dangling, released)
 
     return Write(kind, "delete", run, heavy)
 
 
-def refuse_referenced(kind: Kind, name: str, referrers: Sequence[tuple[str, Reference]]) -> None:
-    """Raises StillReferenced, with the list, if there are any referrers."""
+async def _dangling(tx: ReadTransaction, caller: Caller, kind: Kind, target: Reference, id: str) -> int:
+    """How many records will name one that is gone, as far as the caller sees them."""
+    if caller.access is None:
+        return await tx.count_referrers(kind.name, target, id)
+    return sum(caller.sees(*_place(row)) for row, _ in await tx.referrers(kind.name, target, id, _REFERRERS_COUNTED))
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return row.kind, row.workspace, row.name
+
+
+def refuse_referenced(caller: Caller, kind: Kind, name: str, referrers: Sequence[tuple[str, Reference]]) -> None:
+    """Raises StillReferenced, with the list of those that the caller sees, if there are any referrers."""
     if referrers:
-        named = [f"{kind_name} {reference}" for kind_name, reference in referrers[:_REFERRERS_NAMED]]
+        seen = [(kind_name, one) for kind_name, one in referrers if caller.sees(kind_name, one.workspace, one.name)]
+        named = [f"{kind_name} {reference}" for kind_name, reference in seen[:_REFERRERS_NAMED]]
+        named = named or ["records that you do not see"]
         raise StillReferenced(
             f"{kind.title} {name!r} is still referenced by: {', '.join(named)}; "
             "change or delete those first (the server protects references)",

@@ -98,7 +98,9 @@ async def _asked(
 _Asked = Annotated[AuditQuery, Depends(_asked)]
 
 
-@router.get("/audit", operation_id="list_audit", summary="Read the audit", responses=answers_of(200, AuditPageBody, _READ))
+@router.get(
+    "/audit", operation_id="list_audit", summary="Read the audit", responses=answers_of(200, AuditPageBody, _READ)
+)
 async def list_(
     request: Request,
     asked: _Asked,
@@ -107,7 +109,7 @@ async def list_(
         str | None, Query(max_length=20, description="`pagination.next_cursor` of the page before.")
     ] = None,
 ) -> Response:
-    """What was done in the workspaces whose audit the caller may read, newest first; for a PlatformAdmin, everything."""
+    """What was done in the workspaces whose audit the caller may read, newest first; all of it for a PlatformAdmin."""
     found = await list_audit(context_of(request), caller_of(request), asked, _place(cursor), page_size)
     data = [entry_document(stored) for stored in found.entries]
     following = None if found.following is None else str(found.following)
@@ -130,9 +132,9 @@ _EXPORTED[200]["content"] = {"application/x-ndjson": {"schema": {"type": "string
 
 @router.get("/audit:export", operation_id="export_audit", summary="Export the audit", responses=_EXPORTED)
 async def export(request: Request, asked: _Asked) -> Response:
-    """The same entries, oldest first, a line of JSON for each. `steelyard audit verify FILE` checks one that is whole."""
+    """The same entries, oldest first, a line of JSON for each. `steelyard audit verify FILE` checks it."""
     context, caller = context_of(request), caller_of(request)
-    await note_done(context, caller, "audit.export", "audit", asked.workspace, "audit", "")
+    await note_done(context, caller, "audit.export", "audit", asked.workspace, "audit")
     headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="audit.ndjson"'}
     lines = _lines(all_audit(context, caller, asked))
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)

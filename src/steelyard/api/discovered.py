@@ -5,10 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.actions import records
+from steelyard.actions.audit import note_done
 from steelyard.api import answers
 from steelyard.api.operations import READ, answers_of
 from steelyard.api.parameters import Home
-from steelyard.api.requests import context_of, server_of
+from steelyard.api.requests import caller_of, context_of, server_of
 from steelyard.records.providers import MODEL_PROVIDER, ModelProvider
 
 router = APIRouter(
@@ -28,4 +29,6 @@ async def refresh(request: Request, workspace: Home, name: str) -> Response:
     Also one with `discover` false is asked, once.
     """
     await server_of(request).discovery.refresh(workspace, name)
+    caller = caller_of(request)
+    await note_done(context_of(request), caller, "model-provider.refresh", "model-provider", workspace, name)
     return answers.one(*await records.get(context_of(request), MODEL_PROVIDER, workspace, name))

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from steelyard.actions.audit import note_done
 from steelyard.actions.files.fsck import check_all
 from steelyard.api.operations import answers_of
-from steelyard.api.requests import context_of, server_of
+from steelyard.api.requests import caller_of, context_of, server_of
 
 router = APIRouter(prefix="/apis/steelyard/v1", tags=["system"], default_response_class=Response)
 
@@ -29,6 +30,7 @@ async def fsck(request: Request) -> Response:
     `path`). `progress` and, at the end, `done` say how many `blobs` and `bytes` were read, and the number of
     `troubles`. Bytes that are missing or corrupt are handed out no more, until somebody sends them again.
     """
+    await note_done(context_of(request), caller_of(request), "system.fsck", "system", None, "fsck")
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_lines(request), media_type=_NDJSON, headers=headers)
 

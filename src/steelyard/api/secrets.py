@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steelyard.actions.audit import note_done
 from steelyard.actions.rotation import rotate_keys
 from steelyard.actions.secrets import access_secret
 from steelyard.api import answers
 from steelyard.api.operations import answers_of
 from steelyard.api.parameters import Home
-from steelyard.api.requests import context_of
+from steelyard.api.requests import caller_of, context_of
 from steelyard.records.secrets import SecretAccess, SecretRotation
 
 router = APIRouter(prefix="/apis/secrets/v2", tags=["secrets"], default_response_class=Response)
@@ -25,7 +26,9 @@ router = APIRouter(prefix="/apis/secrets/v2", tags=["secrets"], default_response
 )
 async def access(request: Request, workspace: Home, name: str) -> Response:
     """Only where the setting `secrets.access` opens it: else the server uses secrets, and nobody reads them."""
-    value = await access_secret(context_of(request), workspace, name)
+    context = context_of(request)
+    value = await access_secret(context, workspace, name)
+    await note_done(context, caller_of(request), "secrets.access", "platform-secret", workspace, name)
     shown = {"name": name, "workspace": workspace, "value": value}
     return answers.json(shown, headers=[(b"cache-control", b"no-store")])
 
@@ -50,5 +53,7 @@ async def rotate(
     """Every secret of every record, deleted or past, gets a new data key, itself sealed by the master key. It is done
     when answered.
     """
-    done = await rotate_keys(context_of(request), master_key=master_key)
+    context, detail = context_of(request), "under a new master key" if master_key else ""
+    await note_done(context, caller_of(request), "secrets.rotate", "platform-secret", None, "all", detail)
+    done = await rotate_keys(context, master_key=master_key)
     return answers.json({"rotated_secrets": done.rotated, "success": not done.unreadable}, 202)

@@ -7,6 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steelyard.actions.audit import note_done
 from steelyard.actions.files.syncing import cancel_sync, start_sync, sync_status
 from steelyard.api import answers
 from steelyard.api.operations import answers_of
@@ -52,7 +53,10 @@ async def status(request: Request, workspace: Home, name: str) -> Response:
 )
 async def cancel(request: Request, workspace: Home, name: str) -> Response:
     """Files that are whole by then are kept; the others are fetched when they are asked for."""
-    return answers.json(await cancel_sync(context_of(request), workspace, name))
+    context = context_of(request)
+    answer = await cancel_sync(context, workspace, name)
+    await note_done(context, caller_of(request), "fileset.cancel-sync", "fileset", workspace, name)
+    return answers.json(answer)
 
 
 starts = APIRouter(prefix="/apis/files/v2/workspaces/{workspace}/filesets", tags=["files"])
@@ -75,7 +79,10 @@ async def start(
     ] = False,
 ) -> Response:
     """Begins in the background, or goes on; asking again while it runs changes nothing."""
-    return answers.json(await start_sync(context_of(request), caller_of(request), workspace, name, repin=repin), 202)
+    context, caller = context_of(request), caller_of(request)
+    answer = await start_sync(context, caller, workspace, name, repin=repin)
+    await note_done(context, caller, "fileset.sync", "fileset", workspace, name, "repin" if repin else "")
+    return answers.json(answer, 202)
 
 
 router.routes.extend(starts.routes)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from steelyard.actions.audit import note_done
 from steelyard.actions.transfer import MOST_LINES, export_workspace, prepare_import
 from steelyard.api import answers
 from steelyard.api.operations import READ, WRITE, answers_of
@@ -49,7 +50,9 @@ _IMPORT_BODY = {"required": True, "content": {_NDJSON: {"schema": {"type": "stri
 )
 async def export(request: Request, workspace: Home) -> Response:
     """All records of a workspace, a line of JSON each, without secrets; an import of it exports as the same file."""
-    lines = await export_workspace(context_of(request), workspace)
+    context = context_of(request)
+    lines = await export_workspace(context, workspace)
+    await note_done(context, caller_of(request), "workspaces.export", "workspace", workspace, workspace)
     headers = {"content-disposition": f'attachment; filename="{workspace}.ndjson"'}
     return StreamingResponse(_chunks(lines), media_type=_NDJSON, headers=headers)
 

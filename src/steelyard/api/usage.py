@@ -12,11 +12,12 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from steelyard.actions.audit import note_done
 from steelyard.actions.usage import all_usage, list_usage, sum_usage
 from steelyard.api import answers
 from steelyard.api.operations import READ, answers_of
 from steelyard.api.parameters import Home, past_time
-from steelyard.api.requests import context_of
+from steelyard.api.requests import caller_of, context_of
 from steelyard.errors import BadCursor, InvalidParameters
 from steelyard.records.forms import Shown
 from steelyard.records.usage import GROUPS, Place, UsageQuery, UsageRow, sum_document, usage_document
@@ -248,7 +249,9 @@ async def export(
     format: Annotated[Literal["ndjson", "csv"], Query(description="A line of JSON for each, or a table.")] = "ndjson",
 ) -> Response:
     """All rows up to now, oldest first. In CSV, a text that a spreadsheet would take for a formula begins with `'`."""
-    pages = await all_usage(context_of(request), asked)
+    context = context_of(request)
+    pages = await all_usage(context, asked)
+    await note_done(context, caller_of(request), "usage.export", "usage", asked.workspace, asked.workspace or "all")
     name = "all" if asked.workspace is None else asked.workspace
     headers = {"content-disposition": f'attachment; filename="usage-{name}.{format}"'}
     write = _lines if format == "ndjson" else _table

@@ -130,7 +130,7 @@ async def rotate_secret(request: Request, workspace: Home, name: str, options: O
 )
 async def ping(request: Request, workspace: Home, name: str) -> Response:
     """Sends `webhook.ping`, once, also where the webhook is disabled. The deliveries tell what came of it."""
-    return answers.json(await webhooks.ping(context_of(request), workspace, name), 202)
+    return answers.json(await webhooks.ping(context_of(request), caller_of(request), workspace, name), 202)
 
 
 @router.post(
@@ -144,4 +144,5 @@ async def ping(request: Request, workspace: Home, name: str) -> Response:
 async def redeliver(request: Request, workspace: Home, name: str) -> Response:
     """Sends one change of the workspace again, once, with the id that it had."""
     form = validate(Redeliver, parsed(request, await raw_body(request)))
-    return answers.json(await webhooks.redeliver(context_of(request), workspace, name, int(form.cursor)), 202)
+    context, caller = context_of(request), caller_of(request)
+    return answers.json(await webhooks.redeliver(context, caller, workspace, name, int(form.cursor)), 202)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from steelyard.records.names import Reference
 from steelyard.records.permissions import KIND_PERMISSIONS, PLATFORM_ROLES, ROLES, allowed_by_scopes
@@ -86,6 +86,14 @@ class Access:
         """Whether a record is there for them."""
         begin = KIND_PERMISSIONS[kind]
         return self.may(f"{begin}.read", name if kind == "workspace" else workspace)
+
+    def shown(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a record: of a model, without the adapters in workspaces that they do not see."""
+        adapters = fields.get("adapters") if kind == "model" else None
+        if not adapters:
+            return fields
+        seen = [one for one in adapters if self.sees("adapter", one["workspace"], one["name"])]
+        return fields if len(seen) == len(adapters) else {**fields, "adapters": seen}
 
     def may_call(self, model: str) -> bool:
         """Whether they may call the model `workspace/name`, as far as a key of theirs bounds that."""

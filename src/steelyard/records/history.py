@@ -64,6 +64,11 @@ class Revision(NamedTuple):
     fields: Fields | None
 
 
+def unseen(revision: Revision) -> Revision:
+    """A change of which no more is told than that there was one: its kind is empty."""
+    return Revision(revision.seq, "", "", "", "", 0, "update", "", None, None, None, None, [], None)
+
+
 class DeletedRow(NamedTuple):
     """A record that is deleted and can be undeleted."""
 

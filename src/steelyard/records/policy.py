@@ -58,5 +58,10 @@ def check_trust(policy: Policy, values: Mapping[str, Any]) -> None:
 
 def names_plugin(values: Mapping[str, Any]) -> bool:
     """Whether `values`, the fields that a caller sets on a model, name a plugin, which is code."""
+    return plugin_of(values) is not None
+
+
+def plugin_of(values: Mapping[str, Any]) -> str | None:
+    """The plugin that the fields of a model name."""
     tool_calls = (values.get("spec") or {}).get("tool_call_config") or {}
-    return bool(tool_calls.get("tool_call_plugin"))
+    return tool_calls.get("tool_call_plugin") or None

@@ -11,7 +11,7 @@ from steelyard.actions.files.commits import commit_changes, head_of, removals
 from steelyard.actions.files.pulling import ended, pull_of
 from steelyard.actions.files.pulls import Sync
 from steelyard.actions.files.tree import MOST_FILES, require_fileset_row
-from steelyard.actions.filesets import create_fileset, fileset_rules
+from steelyard.actions.filesets import check_secrets, create_fileset, fileset_rules
 from steelyard.actions.following import follow_files
 from steelyard.actions.records import require_workspace
 from steelyard.actions.writes import Write
@@ -48,6 +48,7 @@ async def create_from_source(
             raise AlreadyExists(f"Fileset {name!r} exists already in the workspace {workspace!r}")
 
     await context.store.read(check)
+    check_secrets(caller, workspace, change.values["storage"])
     pinned = await context.sources.pin(workspace, change.values["storage"])
 
     async def rules(tx: WriteTransaction, context: Context, caller: Caller, row: Row, fields: Fields) -> None:

@@ -70,6 +70,10 @@ def test_every_setting_can_be_set_by_its_variable_and_is_described() -> None:
         "outbound.schemes": "https, http",
         "outbound.allowed_networks": "10.0.0.0/8,::1",
         "auth.proxy_addresses": "10.0.0.0/8",
+        "auth.proxy_secret": "0123456789abcdef",
+        "auth.public_url": "https://registry.example.com",
+        "auth.oidc.issuer": "https://login.example.com/realms/ml",
+        "auth.workloads": "https://ci.example.com|repo:acme/*|ci, https://pods.example.com|ns:a:*|pods|models:*",
     }
     values |= {item.key: "2" for item in all_settings() if item.key.startswith("webhooks.")}
     values |= {"files.max_bytes": "1", "files.upload_hours": "1", "files.keep_replaced_days": "0"}
@@ -207,3 +211,21 @@ def test_the_key_has_one_form_and_is_never_shown() -> None:
 
 def test_home_is_found() -> None:
     assert load({"data_dir": "~/data"}).data_dir == Path.home() / "data"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://ci.example.com|repo:acme/*",
+        "https://ci.example.com||ci",
+        "https://ci.example.com|*|ci",
+        "https://ci.example.com|?epo:acme/*|ci",
+        "ci.example.com|repo:acme/*|ci",
+        "https://ci.example.com|repo:acme/*|group:admins",
+        "https://ci.example.com|repo:acme/*|c i",
+        "https://ci.example.com|repo:acme/*|ci|models:*|more",
+    ],
+)
+def test_a_rule_for_workloads_says_whom_it_means(value: str) -> None:
+    with pytest.raises(StartupError, match=r"auth\.workloads"):
+        load(environ={"STEELYARD_AUTH__WORKLOADS": value})

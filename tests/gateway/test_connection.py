@@ -384,10 +384,10 @@ class _Witness:
 @on_each_loop
 async def test_a_slow_reader_holds_the_upstream_back_and_is_no_silence() -> None:
     async with asked() as (answer, peer, pool):
-        total, sent = 8 << 20, 0
+        total, sent = 32 << 20, 0
         peer.say(OK + b"content-length: %d\r\n\r\n" % total)
         await answer.head(PATIENCE)
-        answer.expect(0.1)
+        answer.expect(0.4)
 
         async def send() -> None:
             nonlocal sent
@@ -397,7 +397,7 @@ async def test_a_slow_reader_holds_the_upstream_back_and_is_no_silence() -> None
                 await peer.writer.drain()
 
         sending = asyncio.create_task(send())
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.9)
         assert sent < total, "what nobody reads is not taken"
         assert answer.failure is None, "the reader is slow, not the upstream"
         read = 0

@@ -137,6 +137,18 @@ def test_a_stream_that_is_odd_but_sound(door: Gate, engine: Upstream, route: str
     assert seen.body.count(b"[DONE]") == (1 if route == CHAT else 0)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_before_the_request_has_been_read_is_passed_on(door: Gate, engine: Upstream, stream: bool) -> None:
+    model = door.model(engine)
+    for _ in range(5):
+        engine.next(faults.EARLY)
+        messages = [{"role": "user", "content": "x" * (8 << 20)}]
+        answer = door.ask(model, messages=messages, stream=stream)
+        assert answer.status_code == 413, answer.text
+        check_error(answer.json(), CHAT, ["too large"])
+        assert TEXT in door.ask(model).text
+
+
 def test_an_engine_that_refuses_connections(door: Gate, engine: Upstream) -> None:
     model = door.model(engine)
     engine.refuse()

@@ -9,8 +9,8 @@ import pytest
 
 from tests.gateway import faults
 from tests.gateway.gates import CHAT, MESSAGES, RESPONSES, ROUTES, TEXT, Gate, check_error, gate
-from tests.gateway.replies import DONE, Reply, json_reply
-from tests.gateway.upstreams import Behaviour, Upstream, until, upstream
+from tests.gateway.replies import DONE, WORDS, Reply, json_reply
+from tests.gateway.upstreams import Behaviour, Exchange, Upstream, until, upstream
 
 STATUSES = [(number, number) for number in (400, 408, 409, 413, 418, 422, 429, 500, 501, 502, 503, 504, 529)]
 OURS = [(number, 502) for number in (401, 403, 404)]
@@ -264,6 +264,31 @@ def test_an_error_in_the_middle_of_a_stream_is_its_end(
     assert seen.error is not None
     assert "out of memory" in seen.error["detail"]
     assert seen.body.count(b"out of memory") <= 3
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_what_was_said_just_before_an_error_is_passed_on(door: Gate, engine: Upstream, route: str) -> None:
+    """Also where it comes in one piece with the error."""
+    shape = b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"out of memory"}}\n\n'
+    error = shape if route == MESSAGES else b'data: {"error": {"message": "out of memory"}}\n\n'
+
+    async def run(exchange: Exchange) -> None:
+        reply = exchange.reply
+        first, second = reply.pieces[:-6], reply.pieces[-6:-4]
+        await exchange.send(reply.head + b"".join(map(reply.framed, first)))
+        await exchange.wait(0.1)
+        await exchange.send(b"".join(map(reply.framed, (*second, error))))
+        exchange.end()
+
+    model = door.model(engine, route=route)
+    engine.next(Behaviour("an error behind words", run))
+    seen = door.stream(model, route)
+    said = [word for word in WORDS if word in seen.text]
+    assert said == list(WORDS[: len(said)])
+    assert len(said) == 4, seen.body
+    assert not seen.complete
+    assert seen.error is not None
+    assert "out of memory" in seen.error["detail"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -247,6 +247,8 @@ class Attempts:
                 data = opened.inflate.feed(data)
             if whole := events.push(data):
                 parts.append(stream.feed(whole))
+                if stream.failure is not None:
+                    raise stream.failure
                 if stream.ended:
                     answer.drain()
                     finished = True

@@ -154,7 +154,7 @@ class Gateway:
         provider = opened.target.provider
         if call.dialect == OTHER:
             headers.append((b"x-steelyard-model", candidate.model.encode("latin-1", "replace")))
-            sent = await send_raw(send, opened.status, headers, opened, tape)
+            sent = await send_raw(send, call, opened, headers, tape)
         elif opened.stream is None:
             await send_whole(send, opened.status, headers, opened.body)
             if tape is not None:

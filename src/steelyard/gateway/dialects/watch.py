@@ -55,7 +55,7 @@ class StreamWatch:
         """One whole event."""
         if self.started and self._ordinary(block):
             return
-        if self.complete or self.failed is not None or (block[:1] == b":" and b"\ndata" not in block):
+        if self.complete or self.failed is not None or (block[:1] == b":" and b"data" not in block):
             return
         data = parse(block)[1]
         if data:

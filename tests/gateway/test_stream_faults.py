@@ -1,4 +1,4 @@
-"""What goes wrong in the middle of a stream: it ends with an error of the client's dialect, and never looks complete."""
+"""What goes wrong in a stream that has begun: it ends with an error of its dialect, and never looks complete."""
 
 import pytest
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -94,10 +95,11 @@ def test_many_small_events_at_once_are_not_too_long() -> None:
 
 def test_a_long_event_in_small_pieces_takes_time_that_grows_with_its_length_only() -> None:
     """Nothing that was looked at is looked at again."""
-    events, pieces = Events(64 << 20), 20_000
+    events, pieces, begun = Events(64 << 20), 20_000, time.process_time()
     for _ in range(pieces):
         assert events.push(b"a" * 100) == b""
     assert len(events.push(b"\n\n")) == pieces * 100 + 2
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,13 @@ def test_names_ids_comments_and_line_ends_stay(dialect: str, end: bytes) -> None
     dice = random.Random(5)
     for cuts in ([], list(range(1, len(wire))), sorted(dice.sample(range(1, len(wire)), 60))):
         assert _through(Passing(dialect, NAME), wire, cuts) == expected
+
+
+def test_events_that_end_in_different_ways_are_told_apart() -> None:
+    """A proxy on the way may write its own lines."""
+    token = data({"model": "tiny", "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]})
+    wire = token.replace(b"\n", b"\r\n") + token
+    assert Passing(CHAT, NAME).feed(wire) == wire.replace(b'"tiny"', b'"default/m"')
 
 
 @pytest.mark.parametrize("dialect", PATHS)
@@ -274,6 +283,7 @@ def test_usage_that_the_client_has_not_asked_for_is_hidden_and_nothing_else() ->
     [
         {"choices": [{"index": 0, "delta": {"content": '"usage":{},"choices":[]'}, "finish_reason": None}]},
         {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}},
+        {"choices": [{"index": 0, "delta": {"extra": {"choices": []}}}], "usage": {"prompt_tokens": 1}},
         {"choices": [], "usage": None},
         {"choices": [], "prompt_filter_results": [], "note": '"usage"'},
     ],

@@ -198,7 +198,8 @@ class Route:
 
 def _share(text: str) -> float:
     """A number in [0, 1) that only depends on the text."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+    bits = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
+    return bits / 2**53  # exact: the largest is still below 1
 
 
 class Table:

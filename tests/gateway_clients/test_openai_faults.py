@@ -97,6 +97,19 @@ def test_an_upstreams_status(client: openai.OpenAI, gate: Gate, format: str, sta
     assert raised.value.status_code == shown
 
 
+def test_an_engine_that_cannot_do_one_thing_goes_on_doing_the_others(client: openai.OpenAI, gate: Gate) -> None:
+    """llama.cpp's server says 501 where it has been started without embeddings."""
+    model = gate.model()
+    gate.engine.next(*[failing("OPENAI_CHAT", 501)] * 6)
+
+    for _ in range(6):
+        with pytest.raises(openai.InternalServerError, match="engine trouble"):
+            client.embeddings.create(model=model, input="a")
+
+    assert client.chat.completions.create(model=model, messages=HELLO).choices[0].finish_reason == "stop"
+    assert len(gate.engine.requests) == 7
+
+
 @both
 def test_nobody_listens(client: openai.OpenAI, gate: Gate, format: str) -> None:
     gate.engine.refuse()

@@ -35,6 +35,8 @@ _OURS = frozenset({401, 403, 404})
 """What an upstream says with these is about the gateway's key and route, not about the caller's."""
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _BUSY = frozenset({429, 503, 529})
+_CANNOT = 501
+"""What is asked is nothing that this engine does: it is well all the same, and will say so each time."""
 _OUTCOMES: dict[Failure, str] = {
     **{"connect": "connect", "dns": "connect", "tls": "connect", "refused": "refused", "disconnect": "cut"},
     **{"cut": "cut", "timeout": "timeout", "protocol": "bad_answer", "bad_answer": "bad_answer"},
@@ -308,8 +310,9 @@ def _of_status(status: int, message: str, target: Target) -> AttemptFailed:
     outcome = "rate_limited" if status == 429 else "error_5xx" if status >= 500 else "error_4xx"
     shown = 502 if status in _OURS or not 400 <= status < 600 else status
     error = UpstreamFailure(f"{target.provider} answered {status}: {message}", upstream_status=status)
-    final = status not in _AGAIN and status not in _OURS and 400 <= status < 500
-    return AttemptFailed(error, shown, outcome, final, blames=status >= 500, upstream_status=status)
+    final = status not in _AGAIN and status not in _OURS and (400 <= status < 500 or status == _CANNOT)
+    blames = status >= 500 and status != _CANNOT
+    return AttemptFailed(error, shown, outcome, final, blames=blames, upstream_status=status)
 
 
 def retry_after(headers: list[Header]) -> float | None:

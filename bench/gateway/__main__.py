@@ -223,7 +223,7 @@ def _notes(benchmark: Benchmark, options: argparse.Namespace, seconds: float) ->
         if not skipped
     ]
     return [
-        f"{os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(peers)}.",
+        f"{'; '.join([f'{os.cpu_count()} cores', f'Python {platform.python_version()}', *peers])}.",
         f"Rounds: {benchmark.rounds}; minutes: {seconds / 60:.0f}; load of the machine before: {benchmark.load:.1f}.",
         *(f"Not measured: {what}." for what in benchmark.missing),
     ]

@@ -280,6 +280,28 @@ async def test_all_tries_together_have_the_time_of_one_request(engines: list[Ups
         assert failed.status == 504
 
 
+async def test_when_the_time_is_over_nobody_else_is_asked_and_blamed_for_it(engines: list[Upstream]) -> None:
+    engines[0].always = faults.STALL
+    patience = Patience(connect=1.0, first_byte=5.0, between_chunks=5.0, total=0.3)
+    async with house() as home:
+        other = target(engines[1].url, Place("b", RULES), patience)
+        failed = await home.fails(candidate(target(engines[0].url, Place("a", RULES), patience), other))
+        assert failed.status == 504
+        assert (other.place.failures, engines[1].requests) == (0, [])
+
+
+async def test_the_same_one_is_asked_again_after_a_while_that_doubles(
+    engines: list[Upstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steelyard.gateway.trials.random", lambda: 1.0)
+    engines[0].always = faults.failing(500)
+    async with house() as home:
+        await home.fails(candidate(_at(engines[0]), retries=2))
+    first, second, third = (one.at for one in engines[0].requests)
+    assert 0.19 < second - first < 0.39
+    assert 0.39 < third - second < 0.9
+
+
 async def test_a_connection_that_was_closed_meanwhile_is_no_failure(engines: list[Upstream]) -> None:
     notes: list[tuple[str, bool]] = []
     async with house(noted=notes) as home:

@@ -5,7 +5,7 @@ nothing has been sent to the client, so that what fails can be tried elsewhere w
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
@@ -107,14 +107,14 @@ class Attempts:
         self._most = most_bytes
         self._now = asyncio.get_running_loop().time
 
-    async def attempt(self, call: Call, candidate: Candidate, target: Target) -> Opened:
+    def attempt(self, call: Call, candidate: Candidate, target: Target) -> Awaitable[Opened]:
         """Asks one target. Raises AttemptFailed; Overloaded if it is busy; InvalidInput for what cannot be translated.
 
         The target's place is taken until `closed` is called with what comes of it, or this raises.
         """
         # Before anything is taken: what cannot be translated is the client's to mend.
         call.body_for(candidate, target.served_name)
-        return await self._attempt(call, candidate, target)
+        return self._attempt(call, candidate, target)
 
     async def attempt_raw(self, call: Call, target: Target) -> Opened:
         """The same for a request that goes on as it is: it has worked when the head of an answer is here."""

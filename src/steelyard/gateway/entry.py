@@ -1,7 +1,7 @@
 """The way in: reads what a client sends, finds what it means, and hands it to the gateway."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import orjson
@@ -28,6 +28,9 @@ _TELEMETRY_OPERATIONS = {"openai.embeddings": "embeddings", "openai.completions"
 _UNCOMPRESSED = frozenset({None, b"identity"})
 
 
+_NOBODY = Asker()
+
+
 class Entry:
     """Takes requests for one gateway."""
 
@@ -36,9 +39,9 @@ class Entry:
         self._most = most_bytes
         self._loop = asyncio.get_running_loop()
 
-    async def by_body(self, scope: Scope, receive: Receive, send: Send, home: str, path: str) -> None:
+    def by_body(self, scope: Scope, receive: Receive, send: Send, home: str, path: str) -> Awaitable[None]:
         """A request whose body names the model."""
-        await self._answered(scope, receive, send, home, None, path)
+        return self._answered(scope, receive, send, home, None, path)
 
     async def by_name(self, scope: Scope, receive: Receive, send: Send, home: str, name: str, path: str) -> None:
         """A request whose path names the model."""
@@ -48,15 +51,28 @@ class Entry:
         self, scope: Scope, receive: Receive, send: Send, home: str, name: str | None, path: str
     ) -> None:
         dialect = OPERATIONS.get(path, OTHER)
-
-        async def run() -> None:
+        leaving, task = scope.get(LEAVING), asyncio.current_task()
+        if leaving is not None and task is not None:
+            leaving.callback = task.cancel
+        try:
             call = await self._call(scope, receive, dialect, path, needs_body=name is None)
             text = name if name is not None else _model_of(call.body)
-            route = await self._gateway.parts.table.route(home, text)
+            table = self._gateway.parts.table
+            route = table.known(home, text)
+            if route is None:
+                route = await table.route(home, text)
             call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
-            await self._gateway.answer(call, route, Asker(), send)
-
-        await self._watched(scope, send, dialect, run)
+            await self._gateway.answer(call, route, _NOBODY, send)
+        except SteelyardError as error:
+            await send_error(send, error_answer(error, dialect))
+        except asyncio.CancelledError:
+            if leaving is None or not leaving.gone or task is None:
+                raise
+            task.uncancel()
+            raise ClientDisconnect from None
+        finally:
+            if leaving is not None:
+                leaving.callback = None
 
     async def by_provider(
         self, scope: Scope, receive: Receive, send: Send, workspace: str, name: str, path: str

@@ -99,7 +99,8 @@ class Gateway:
             failure: SteelyardError | AttemptFailed | None = None
             for candidate in candidates:
                 try:
-                    reservation = self._reserve(call, route, candidate, asker, reservation)
+                    if route.rules:
+                        reservation = self._reserve(call, route, candidate, asker, reservation)
                     found = self._cached(call, route, candidate, asker)
                     if found is not None:
                         told = Told(200, usage=found.usage, provider=found.provider, cache="hit")
@@ -257,30 +258,26 @@ class Gateway:
         call.span.end(told.status, told.usage, (), told.code, model, first)
         parts.ledger.add(
             UsageRow(
-                at=parts.now(),
-                request_id=call.request_id,
-                workspace=workspace,
-                model=model,
-                route=route or model,
-                provider=told.provider,
-                dialect=call.dialect,
-                upstream_dialect=upstream_dialect,
-                stream=call.stream,
-                status=told.status,
-                error=told.code,
-                input=usage.input,
-                output=usage.output,
-                cached_input=usage.cached_input,
-                cache_write=usage.cache_write,
-                reasoning=usage.reasoning,
-                cost=cost,
-                currency=_currency(pricing),
-                latency_ms=round(seconds * 1000, 3),
-                first_token_ms=None if first is None else round(first * 1000, 3),
-                attempts=call.attempts,
-                cache=told.cache,
-                key=asker.key,
-                caller=asker.name,
+                parts.now(),
+                call.request_id,
+                workspace,
+                model,
+                route or model,
+                told.provider,
+                call.dialect,
+                upstream_dialect,
+                call.stream,
+                told.status,
+                told.code,
+                *usage,
+                cost,
+                _currency(pricing),
+                round(seconds * 1000, 3),
+                None if first is None else round(first * 1000, 3),
+                call.attempts,
+                told.cache,
+                asker.key,
+                asker.name,
             )
         )
 

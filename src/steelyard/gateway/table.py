@@ -160,6 +160,7 @@ class Route:
         "fallbacks",
         "name",
         "recorder",
+        "rule_ids",
         "rules",
         "serial",
         "sticky_by",
@@ -177,7 +178,10 @@ class Route:
         self.virtual = serving.virtual
         self.candidates = tuple(candidates)
         self.fallbacks = tuple(fallbacks)
-        self.rules: tuple[LimitRule, ...] = rules_of(serving.limits)
+        rules = rules_of(serving.limits)
+        self.rule_ids = frozenset(rule.id for rule in rules)
+        models = {one.model for one in (*candidates, *fallbacks)}
+        self.rules: tuple[LimitRule, ...] = tuple(rule for rule in rules if rule.model is None or rule.model in models)
         self.recorder: Recorder | None = recorder_for(serving.recording)
         sticky = serving.sticky or {}
         self.sticky_by: bytes | None = None
@@ -218,6 +222,9 @@ class Table:
         self._limit_ids: dict[str, frozenset[str]] = {}
         context.store.watch(self._changed)
 
+    def known(self, home: str, text: str) -> Route | None:
+        return self._routes.get((home, text))
+
     async def route(self, home: str, text: str) -> Route:
         """The route of a name, a bare one being of the workspace `home`. Raises NotFound, Conflict."""
         route = self._routes.get((home, text))
@@ -253,7 +260,7 @@ class Table:
 
     def _note_limits(self, route: Route) -> None:
         """The counters of limits that are gone go too."""
-        now = frozenset(rule.id for rule in route.rules)
+        now = route.rule_ids
         for id in self._limit_ids.get(route.workspace, frozenset()) - now:
             self._limiter.forget(id)
         self._limit_ids[route.workspace] = now

@@ -5,7 +5,7 @@ allow.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from math import ceil
 from random import random
 
@@ -27,7 +27,7 @@ class Trials:
         self._patience = retry_after
         self._now = asyncio.get_running_loop().time
 
-    async def open(self, call: Call, candidate: Candidate) -> Opened:
+    def open(self, call: Call, candidate: Candidate) -> Awaitable[Opened]:
         """An attempt with one model that has worked.
 
         Raises AttemptFailed, or NotServed, NoProvider, Overloaded, SecretMissing where there was none to make.
@@ -37,8 +37,8 @@ class Trials:
         candidate.budget.asked()
         targets = candidate.order()
         if candidate.hedge_seconds is not None and len(targets) > 1:
-            return await self._hedged(call, candidate, targets)
-        return await self._in_turn(call, candidate, targets)
+            return self._hedged(call, candidate, targets)
+        return self._in_turn(call, candidate, targets)
 
     async def _in_turn(self, call: Call, candidate: Candidate, targets: Sequence[Target]) -> Opened:
         tried: list[Target] = []
@@ -66,6 +66,8 @@ class Trials:
         self, call: Call, targets: Sequence[Target], tried: Sequence[Target], last: AttemptFailed | Overloaded | None
     ) -> Target:
         """The target to ask now, after a wait if it has to be. Raises what there is to say if there is none."""
+        if last is None and len(targets) == 1 and targets[0].fault is None and targets[0].place.at_ease:
+            return targets[0]
         able = [target for target in targets if target.fault is None]
         if not able:
             fault = targets[0].fault

@@ -19,6 +19,7 @@ from steelyard.scope import ROUTE
 PREFIX = "/apis/inference-gateway/v2/workspaces"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SHORT = {f"/{path}": path for path in OPERATIONS}
+_BELOW = f"{PREFIX}/"
 _OPENAI, _MODEL = f"{PREFIX}/{{workspace}}/openai/-/", f"{PREFIX}/{{workspace}}/model/{{name}}/-/"
 
 
@@ -54,8 +55,8 @@ class HotGateway:
                 scope[ROUTE] = path
                 await self._holder.entry.by_body(scope, receive, send, HOME, short)
                 return
-            if path.startswith(PREFIX):
-                workspace, _, rest = path[len(PREFIX) + 1 :].partition("/")
+            if path.startswith(_BELOW):
+                workspace, _, rest = path[len(_BELOW) :].partition("/")
                 if rest.startswith("openai/-/") and rest[9:] in OPERATIONS:
                     scope[ROUTE] = _OPENAI + rest[9:]
                     await self._holder.entry.by_body(scope, receive, send, workspace, rest[9:])
@@ -125,9 +126,9 @@ def router_of(holder: Holder) -> APIRouter:
 
     async def model(request: Request, workspace: str, name: str, trailing_uri: str) -> Response:
         """The same for one model, whatever the body says; `name` may be `base&adapters/workspace/adapter`."""
-        return Relay(
-            lambda scope, receive, send: holder.entry.by_name(scope, receive, send, workspace, name, trailing_uri)
-        )
+        # The first of what could part them does: no name has a `/-/` in it, and a path may.
+        called, _, path = f"{name}/-/{trailing_uri}".partition("/-/")
+        return Relay(lambda scope, receive, send: holder.entry.by_name(scope, receive, send, workspace, called, path))
 
     async def provider(request: Request, workspace: str, name: str, trailing_uri: str) -> Response:
         """The request goes on to the provider as it is, with the provider's key; so does the answer."""
@@ -163,6 +164,7 @@ def _short_route(router: APIRouter, holder: Holder, path: str, title: str) -> No
         openapi_extra=body_of(path),
         operation_id=path.removeprefix("v1/").replace("/", "_"),
     )
+    @router.api_route(f"/{path}", methods=[*METHODS[:1], *METHODS[2:]], include_in_schema=False)
     async def short(request: Request) -> Response:
         """The model is `workspace/name`, or the bare name of one in the workspace `default`."""
         return Relay(lambda scope, receive, send: holder.entry.by_body(scope, receive, send, HOME, path))

@@ -42,6 +42,21 @@ def test_a_name_that_nobody_knows(client: openai.OpenAI, gate: Gate) -> None:
         client.responses.create(model=f"{gate.workspace}/nobody", input="hi", stream=True)
 
 
+def test_what_is_not_here_at_all(client: openai.OpenAI, gate: Gate) -> None:
+    with pytest.raises(openai.NotFoundError, match="resource was not found") as raised:
+        client.moderations.create(input="a")
+    assert raised.value.code == "not_found"
+    with pytest.raises(openai.NotFoundError, match="resource was not found"):
+        client.responses.retrieve("resp_1")
+    with pytest.raises(openai.NotFoundError, match="no model 'nobody'"):
+        client.models.retrieve("nobody")
+    with (
+        openai.OpenAI(base_url=gate.workspace_url, api_key="k", max_retries=0) as ours,
+        pytest.raises(openai.NotFoundError, match="no model 'nobody'"),
+    ):
+        ours.models.retrieve("nobody")
+
+
 def test_what_the_other_dialect_cannot_say_is_refused_by_its_name(client: openai.OpenAI, gate: Gate) -> None:
     model = gate.model(format="ANTHROPIC_MESSAGES")
 

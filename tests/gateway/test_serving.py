@@ -135,6 +135,13 @@ def test_a_model_that_names_nobody_is_served_by_who_says_so(space: Space, engine
     assert space.ask(model).headers["x-steelyard-provider"] == f"{space.name}/q"
 
 
+def test_of_those_who_say_that_they_serve_it_the_oldest_is_first(space: Space, engine: Upstream) -> None:
+    model = space.model("m")
+    for name in "zmaxq":
+        space.provider(name, engine, "m=tiny")
+    assert space.ask(model).headers["x-steelyard-provider"] == f"{space.name}/z"
+
+
 def test_a_provider_of_another_workspace_serves_it_with_its_own_key(space: Space, engine: Upstream) -> None:
     model = space.model("m")
     other = Space(space.http)
@@ -260,6 +267,8 @@ def test_an_adapter_that_nobody_serves(space: Space, adapter: str, engine: Upstr
     space.provider("bare", engine, "base=tiny")
     answer = space.ask(adapter)
     assert (answer.status_code, answer.json()["code"]) == (404, "model_not_served")
+    space.patch("base", api_endpoint={"url": engine.url, "model_id": "tiny"})
+    assert space.ask(adapter).status_code == 404
     assert engine.requests == [], "the base without the adapter is another model"
 
 
@@ -278,6 +287,8 @@ def test_an_adapter_that_is_switched_off(space: Space, adapter: str, engine: Ups
 
 def test_an_adapter_of_another_model_is_none_of_this(space: Space, adapter: str, engine: Upstream) -> None:
     space.served("plain", engine)
+    space.provider("mistaken", engine, f"{space.name}/plain&adapters/{space.name}/fine=tiny")
+    assert adapter
     assert space.ask(f"{space.name}/plain&adapters/{space.name}/fine").status_code == 404
 
 

@@ -256,6 +256,10 @@ def test_a_virtual_model_may_say_in_which_dialect_a_model_is_asked(pair: Space, 
         assert (last(engine).path, sent(engine)["system"]) == (MESSAGES, "A")
     pair.asks("a")
     assert last(engine).path == CHAT, "for itself, it is asked in its own"
+    pair.patch("a", backend_format="ANTHROPIC_MESSAGES")
+    pair.virtual("plain", models=[{"model": "a", "backend_format": "OPENAI_CHAT"}])
+    pair.asks("plain")
+    assert last(engine).path == CHAT
 
 
 def test_a_default_is_asked_in_the_dialect_of_its_entry(pair: Space, engine: Upstream, other: Upstream) -> None:

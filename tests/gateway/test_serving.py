@@ -136,9 +136,10 @@ def test_a_model_that_names_nobody_is_served_by_who_says_so(space: Space, engine
 
 
 def test_of_those_who_say_that_they_serve_it_the_oldest_is_first(space: Space, engine: Upstream) -> None:
-    model = space.model("m")
     for name in "zmaxq":
         space.provider(name, engine, "m=tiny")
+    model = space.model("m", model_providers=[])
+    assert space.http.get(f"{space.models}/m").json()["model_providers"] == []
     assert space.ask(model).headers["x-steelyard-provider"] == f"{space.name}/z"
 
 
@@ -286,7 +287,7 @@ def test_an_adapter_that_is_switched_off(space: Space, adapter: str, engine: Ups
 
 
 def test_an_adapter_of_another_model_is_none_of_this(space: Space, adapter: str, engine: Upstream) -> None:
-    space.served("plain", engine)
+    space.model("plain")
     space.provider("mistaken", engine, f"{space.name}/plain&adapters/{space.name}/fine=tiny")
     assert adapter
     assert space.ask(f"{space.name}/plain&adapters/{space.name}/fine").status_code == 404

@@ -5,7 +5,7 @@ nothing has been sent to the client, so that what fails can be tried elsewhere w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
@@ -77,6 +77,8 @@ class Opened:
     headers: list[Header]
     body: bytes
     usage: Usage | None = None
+    reasons: Sequence[str] = ()
+    """Why the answer ended, in the upstream's words; of a stream, the stream knows."""
     stream: Stream | None = None
     events: Events | None = None
     inflate: Inflate | None = None
@@ -214,6 +216,8 @@ class Attempts:
         if not isinstance(said, dict) or ("error" in said and said["error"] and not _ANSWERS & said.keys()):
             raise BadUpstreamAnswer("the upstream's answer is not one of its dialect")
         opened.usage = usage_of(said, upstream)
+        if call.traced:
+            opened.reasons = reasons_of(said)
         if upstream == call.dialect:
             opened.body = rename_answer(data, said, call.name)
         else:
@@ -328,6 +332,13 @@ def retry_after(headers: list[Header]) -> float | None:
         return max(parsedate_to_datetime(text).timestamp() - time(), 0.0) if text else None
     except (ValueError, OverflowError):
         return None
+
+
+def reasons_of(said: dict[str, Any]) -> list[str]:
+    """Why a whole answer ended, in the upstream's words."""
+    choices = said.get("choices")
+    given = [one.get("finish_reason") for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
+    return [str(reason) for reason in (*given, said.get("stop_reason")) if reason]
 
 
 def usage_of(said: dict[str, Any], dialect: str) -> Usage | None:

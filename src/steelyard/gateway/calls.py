@@ -92,6 +92,11 @@ class Call:
         self.span = telemetry.start(self.request_id, parent, operation, model, self.dialect, self.stream, state)
 
     @property
+    def traced(self) -> bool:
+        """Whether anything is noted of it in a trace."""
+        return self.span is not NoTelemetry.off
+
+    @property
     def hides_usage(self) -> bool:
         """Whether the upstream is asked for the usage of a stream although the client has not asked for it."""
         return self.stream and self.dialect in {"openai.chat", "openai.completions"} and not self.include_usage

@@ -1,7 +1,7 @@
 """The gateway as a whole: answers requests for inference, from the name that they call to the usage that they leave."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,6 +71,7 @@ class Told(NamedTuple):
     provider: str | None = None
     first_token: float | None = None
     cache: str | None = None
+    reasons: Sequence[str] = ()
 
     @classmethod
     def left(cls, usage: Usage | None = None, provider: str | None = None, first: float | None = None) -> "Told":
@@ -163,7 +164,7 @@ class Gateway:
             self.parts.attempts.closed(opened)
             if candidate.cache_seconds and call.dialect in _CACHED:
                 self._keep(call, route, candidate, asker, opened)
-            return Told(opened.status, usage=opened.usage, provider=provider)
+            return Told(opened.status, usage=opened.usage, provider=provider, reasons=opened.reasons)
         else:
             sent = await send_stream(send, call, opened, headers, tape)
         self.parts.attempts.closed(opened, sent.outcome)
@@ -171,7 +172,8 @@ class Gateway:
         if sent.error is not None:
             opened.target.place.failed(self._loop.time())
             return Told(sent.error.status, sent.error.code, usage, provider, opened.first_token)
-        return Told(opened.status, None, usage, provider, opened.first_token)
+        reasons = opened.stream.reasons if opened.stream is not None else ()
+        return Told(opened.status, None, usage, provider, opened.first_token, reasons=reasons)
 
     async def _refuse(self, call: Call, failure: SteelyardError | AttemptFailed, send: Send) -> Told:
         said = error_answer(failure, call.dialect)
@@ -255,7 +257,7 @@ class Gateway:
         first = told.first_token - call.started if told.first_token is not None else None
         usage = usage or Usage()
         parts.metrics.request(workspace, model, call.dialect, told.status, seconds, first, usage)
-        call.span.end(told.status, told.usage, (), told.code, model, first)
+        call.span.end(told.status, told.usage, told.reasons, told.code, model, first)
         parts.ledger.add(
             UsageRow(
                 parts.now(),

@@ -5,6 +5,7 @@ told what has happened in an event of its own.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -75,6 +76,10 @@ class Stream(Protocol):
     def usage(self) -> Usage | None:
         """The tokens, once the upstream has told them."""
 
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why the answer ends, in the upstream's words, as far as it is known."""
+
     def feed(self, events: bytes) -> bytes:
         """What the client gets for whole events. Raises BadUpstreamAnswer, UpstreamStreamError."""
 
@@ -110,6 +115,10 @@ class Passing:
     @property
     def usage(self) -> Usage | None:
         return self._watch.usage
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        return self._watch.reasons
 
     def feed(self, events: bytes) -> bytes:
         watch, known = self._watch, self._known
@@ -182,6 +191,10 @@ class Translating:
     @property
     def usage(self) -> Usage | None:
         return self._translation.usage
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        return ()
 
     def feed(self, events: bytes) -> bytes:
         translation = self._translation

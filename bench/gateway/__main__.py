@@ -28,7 +28,7 @@ from bench.wrk import WrkError, find_wrk
 _PARTS = ("latency", "speed", "streams", "held")
 _ORDER = (Side.DIRECT, Side.NGINX, Side.OURS, Side.PEER, Side.LITELLM)
 # Slow sides need longer for as many answers: seconds for the latency, and for the speed.
-_SECONDS = {Side.PEER: (3, 8), Side.LITELLM: (3, 6)}
+_SECONDS = {Side.PEER: (3, 8), Side.LITELLM: (3, 10)}
 
 
 class Benchmark:
@@ -223,7 +223,7 @@ def _notes(benchmark: Benchmark, options: argparse.Namespace, seconds: float) ->
         if not skipped
     ]
     return [
-        f"{os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(peers)}.",
+        f"{'; '.join([f'{os.cpu_count()} cores', f'Python {platform.python_version()}', *peers])}.",
         f"Rounds: {benchmark.rounds}; minutes: {seconds / 60:.0f}; load of the machine before: {benchmark.load:.1f}.",
         *(f"Not measured: {what}." for what in benchmark.missing),
     ]

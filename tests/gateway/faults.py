@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from tests.gateway.replies import DONE, Reply, data, json_reply
@@ -273,9 +273,9 @@ NAMED_EVENTS = changed(
         ),
     ),
 )
-ERROR_EVENT = mid_stream(data({"error": {"message": "out of memory", "type": "server_error"}}), more=False)
 
 
-def statuses(numbers: Sequence[int]) -> list[Behaviour]:
-    """An error for each status."""
-    return [failing(number) for number in numbers]
+def with_error(answer: Reply, after: int) -> Reply:
+    """A stream that ends with an error, after so many events."""
+    error = data({"error": {"message": "out of memory", "type": "server_error"}})
+    return replace(answer, pieces=(*answer.pieces[:after], error))

@@ -384,10 +384,10 @@ class _Witness:
 @on_each_loop
 async def test_a_slow_reader_holds_the_upstream_back_and_is_no_silence() -> None:
     async with asked() as (answer, peer, pool):
-        total, sent = 8 << 20, 0
+        total, sent = 32 << 20, 0
         peer.say(OK + b"content-length: %d\r\n\r\n" % total)
         await answer.head(PATIENCE)
-        answer.expect(0.1)
+        answer.expect(0.4)
 
         async def send() -> None:
             nonlocal sent
@@ -397,7 +397,7 @@ async def test_a_slow_reader_holds_the_upstream_back_and_is_no_silence() -> None
                 await peer.writer.drain()
 
         sending = asyncio.create_task(send())
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.9)
         assert sent < total, "what nobody reads is not taken"
         assert answer.failure is None, "the reader is slow, not the upstream"
         read = 0
@@ -506,3 +506,21 @@ async def test_who_is_cancelled_while_it_waits_can_be_told_nothing_more() -> Non
         peer.say(LENGTH)
         await asyncio.sleep(0.02)
         assert await _all(answer) == BODY, "the answer is there, for whoever asks again"
+
+
+@on_each_loop
+async def test_to_send_over_a_connection_that_has_ended_is_no_wait() -> None:
+    """It may have been handed to who asks right before it ended."""
+    async with asked() as (answer, peer, pool):
+        peer.say(LENGTH)
+        assert await _all(answer) == BODY
+        connection = answer._connection
+        connection.close()
+        await turn()
+        begun = time.monotonic()
+        for body in (b"", b"a" * 100_000):
+            late = connection.send(GET, body)
+            assert await _failure(late) == "disconnect"
+            assert late.reused
+        assert time.monotonic() - begun < 1
+        assert pool.open_connections == 0

@@ -72,6 +72,7 @@ def test_a_request_is_counted_traced_and_named_all_the_way(
     told = attributes(request)
     assert (told["steelyard.request_id"], told["http.response.status_code"]) == ("call-7", 200)
     assert told["gen_ai.usage.output_tokens"] > 0
+    assert list(told["gen_ai.response.finish_reasons"]) == ["stop"]
     assert attributes(attempt)["server.address"] == "127.0.0.1"
     assert attributes(attempt)["steelyard.provider"] == f"{model}-0"
     assert CANARY not in str([*map(attributes, collector.spans)])

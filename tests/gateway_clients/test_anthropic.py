@@ -158,8 +158,11 @@ def test_models_are_listed_and_found(client: anthropic.Anthropic, gate: Gate) ->
 
     assert model in {one.id for one in client.models.list()}
     assert client.models.retrieve(model).id == model
-    with pytest.raises(anthropic.NotFoundError):
+    with pytest.raises(anthropic.NotFoundError, match="no model") as raised:
         client.models.retrieve(f"{gate.workspace}/nobody")
+    assert raised.value.type == "not_found_error"
+    with pytest.raises(anthropic.NotFoundError, match="resource was not found"):
+        client.messages.count_tokens(model=model, messages=HELLO)
 
 
 def test_refusals_are_its_own_errors(client: anthropic.Anthropic, gate: Gate) -> None:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import UUID
 
 import openai
 import pytest
@@ -81,6 +82,16 @@ def test_a_model_is_called_as_it_was_asked_for_whatever_its_engine_calls_it(clie
 
     assert gate.asked().json["model"] == called
     assert {whole.model, *(chunk.model for chunk in chunks)} == {called}
+
+
+def test_the_id_of_a_request_goes_on_in_a_form_that_every_engine_takes(client: openai.OpenAI, gate: Gate) -> None:
+    """llama-cpp-python's server refuses each request whose id is no UUID."""
+    asked: Any = {"model": gate.model(), "messages": HELLO}
+    ours = client.chat.completions.with_raw_response.create(**asked).headers["x-request-id"]
+    client.chat.completions.create(**asked, extra_headers={"x-request-id": "call-7"})
+
+    assert ours == f"req_{UUID(gate.asked(0).header('x-request-id'))}"
+    assert gate.asked(1).header("x-request-id") == "call-7"
 
 
 @both

@@ -42,6 +42,21 @@ def test_a_name_that_nobody_knows(client: openai.OpenAI, gate: Gate) -> None:
         client.responses.create(model=f"{gate.workspace}/nobody", input="hi", stream=True)
 
 
+def test_what_is_not_here_at_all(client: openai.OpenAI, gate: Gate) -> None:
+    with pytest.raises(openai.NotFoundError, match="resource was not found") as raised:
+        client.moderations.create(input="a")
+    assert raised.value.code == "not_found"
+    with pytest.raises(openai.NotFoundError, match="resource was not found"):
+        client.responses.retrieve("resp_1")
+    with pytest.raises(openai.NotFoundError, match="no model 'nobody'"):
+        client.models.retrieve("nobody")
+    with (
+        openai.OpenAI(base_url=gate.workspace_url, api_key="k", max_retries=0) as ours,
+        pytest.raises(openai.NotFoundError, match="no model 'nobody'"),
+    ):
+        ours.models.retrieve("nobody")
+
+
 def test_what_the_other_dialect_cannot_say_is_refused_by_its_name(client: openai.OpenAI, gate: Gate) -> None:
     model = gate.model(format="ANTHROPIC_MESSAGES")
 
@@ -95,6 +110,19 @@ def test_an_upstreams_status(client: openai.OpenAI, gate: Gate, format: str, sta
         client.chat.completions.create(model=gate.model(format=format, routing={"retries": 0}), messages=HELLO)
 
     assert raised.value.status_code == shown
+
+
+def test_an_engine_that_cannot_do_one_thing_goes_on_doing_the_others(client: openai.OpenAI, gate: Gate) -> None:
+    """llama.cpp's server says 501 where it has been started without embeddings."""
+    model = gate.model()
+    gate.engine.next(*[failing("OPENAI_CHAT", 501)] * 6)
+
+    for _ in range(6):
+        with pytest.raises(openai.InternalServerError, match="engine trouble"):
+            client.embeddings.create(model=model, input="a")
+
+    assert client.chat.completions.create(model=model, messages=HELLO).choices[0].finish_reason == "stop"
+    assert len(gate.engine.requests) == 7
 
 
 @both

@@ -3,7 +3,7 @@
 A name is that of a virtual model, a model, an alias, or an adapter of a model (`base&adapters/workspace/adapter`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steelyard.actions.context import Context
@@ -52,7 +52,7 @@ class Reading:
         virtual = None if between else await self._tx.find(VIRTUAL_MODEL.name, workspace, name)
         fallbacks: tuple[Served, ...] = ()
         if virtual is not None:
-            candidates, fallbacks = await self._candidates(virtual), await self._falls(virtual)
+            candidates, fallbacks = await self._chosen(virtual)
         else:
             candidates = (await self._model(reference, adapter=adapter if between else None),)
         home_row = await self._tx.find("workspace", "", workspace)
@@ -77,30 +77,52 @@ class Reading:
     async def _limits(self, workspace: str) -> tuple[Row, ...]:
         return tuple(await self._tx.select(Query(LIMIT.name, workspace, "created_at", descending=False, limit=_MANY)))
 
-    async def _candidates(self, virtual: Row) -> tuple[Served, ...]:
+    async def _chosen(self, virtual: Row) -> tuple[tuple[Served, ...], tuple[Served, ...]]:
+        """The models that answer for a virtual model, and those to fall back to.
+
+        What is missing among them, or served by nobody, is left out as long as another is served. Raises NotFound,
+        Conflict where there is none at all.
+        """
         entries: list[Mapping[str, Any]] = virtual.fields["models"]
-        default = virtual.fields["default_model_entity"]
-        weighted = [entry for entry in entries if entry.get("weight")]
-        if weighted:
-            return tuple([await self._entry(virtual, entry, entry["weight"]) for entry in weighted])
-        if default is None and not entries:
-            raise NotFound(f"the virtual model {virtual.workspace}/{virtual.name} names no model")
-        chosen = default or entries[0]["model"]
-        named = next((entry for entry in entries if entry["model"] == chosen), {"model": chosen})
-        return (await self._entry(virtual, named, 1),)
+        by_name = {entry["model"]: entry for entry in entries}
+        wanted = [entry for entry in entries if entry.get("weight")]
+        if not wanted:
+            default = virtual.fields["default_model_entity"] or next(iter(by_name), None)
+            if default is None:
+                raise NotFound(f"the virtual model {virtual.workspace}/{virtual.name} names no model")
+            wanted = [{**by_name.get(default, {"model": default}), "weight": 1}]
+        falls = [{**by_name.get(name, {"model": name}), "weight": 1} for name in virtual.fields["fallbacks"] or ()]
+        candidates, wrong = await self._present(virtual, wanted)
+        fallbacks, _ = await self._present(virtual, falls)
+        candidates = [one for one in candidates if one.by] or candidates
+        if candidates:
+            return tuple(candidates), tuple(fallbacks)
+        if not fallbacks:
+            raise wrong[0]
+        return (fallbacks[0],), tuple(fallbacks[1:])
 
-    async def _falls(self, virtual: Row) -> tuple[Served, ...]:
-        entries = {entry["model"]: entry for entry in virtual.fields["models"]}
-        names = virtual.fields["fallbacks"] or ()
-        return tuple([await self._entry(virtual, entries.get(name, {"model": name}), 1) for name in names])
+    async def _present(
+        self, virtual: Row, entries: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[Served], list[NotFound | Conflict]]:
+        """Those of the models that can be read, and what is wrong with the others."""
+        found, wrong = list[Served](), list[NotFound | Conflict]()
+        for entry in entries:
+            try:
+                found.append(await self._entry(virtual, entry))
+            except (NotFound, Conflict) as error:
+                wrong.append(error)
+        return found, wrong
 
-    async def _entry(self, virtual: Row, entry: Mapping[str, Any], weight: int) -> Served:
+    async def _entry(self, virtual: Row, entry: Mapping[str, Any]) -> Served:
         base, between, adapter = entry["model"].partition(ADAPTERS)
         reference = parse_reference(base, virtual.workspace)
         if reference is None:
             raise NotFound(f"the virtual model names {base[:200]!r}, which is no reference")
         return await self._model(
-            reference, adapter=adapter if between else None, format=entry.get("backend_format"), weight=weight
+            reference,
+            adapter=adapter if between else None,
+            format=entry.get("backend_format"),
+            weight=entry["weight"],
         )
 
     async def _model(
@@ -109,7 +131,7 @@ class Reading:
         row = await self._find(reference)
         fields = row.fields
         if adapter is None:
-            by = await self._served(row)
+            by = await self._served(row, format=format)
             dialect, asked = fields["backend_format"], Reference(row.workspace, row.name)
             if not by:
                 by, dialect = await self._by_base(row)
@@ -141,8 +163,11 @@ class Reading:
             raise NotFound(f"the model {reference.name!r} does not exist in the workspace {reference.workspace!r}")
         return row
 
-    async def _served(self, row: Row, served_as: str | None = None) -> tuple[ServedBy, ...]:
-        """Who serves a model, under the name `served_as` where it is not its own: an adapter's."""
+    async def _served(self, row: Row, served_as: str | None = None, format: str | None = None) -> tuple[ServedBy, ...]:
+        """Who serves a model, under the name `served_as` where it is not its own: an adapter's.
+
+        `format` is the dialect in which it is asked, where that is not the record's.
+        """
         home = Reference(row.workspace, row.name)
         wanted = served_as or str(home)
         found: list[ServedBy] = []
@@ -155,7 +180,7 @@ class Reading:
             if name is not None:
                 found.append(await self._served_by(provider, name))
         if not found and served_as is None and row.fields["api_endpoint"] and row.fields["api_endpoint"]["url"]:
-            found.append(self._endpoint(row))
+            found.append(self._endpoint(row, format or row.fields["backend_format"]))
         return tuple(found)
 
     async def _providers(self, row: Row, home: Reference) -> list[Row]:
@@ -197,11 +222,11 @@ class Reading:
             raise Conflict(f"the adapter {adapter.workspace}/{adapter.name} is switched off; enable it first")
         return name, await self._served(base, name)
 
-    def _endpoint(self, row: Row) -> ServedBy:
+    def _endpoint(self, row: Row, format: str | None) -> ServedBy:
         endpoint = row.fields["api_endpoint"]
         auth, fault = None, None
         if endpoint["api_key"]:
-            anthropic = row.fields["backend_format"] == BackendFormat.ANTHROPIC_MESSAGES
+            anthropic = format == BackendFormat.ANTHROPIC_MESSAGES
             try:
                 secret = self._vault.open(endpoint["api_key"], f"{row.id}:api_endpoint.api_key")
                 auth = _auth(_ANTHROPIC_AUTH if anthropic else _DEFAULT_AUTH, secret)

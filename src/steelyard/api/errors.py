@@ -22,6 +22,7 @@ from steelyard.records.forms import Shown
 
 # Clients of this API repeat a request on 409 unless they are told not to; a conflict does not go away by itself.
 _NO_RETRY = {"x-should-retry": "false"}
+_GATEWAY = "/apis/inference-gateway/"
 _UNEXPECTED = orjson.dumps(
     {"detail": "An unexpected error occurred; the server's log has it.", "code": "internal_error"}
 )
@@ -55,7 +56,13 @@ def error_response(error: SteelyardError, path: str, method: str) -> Response:
     headers = dict(error.headers)
     if error.status == 409:
         headers |= _NO_RETRY
-    return _json(error.status, error_body(error, path, method), headers)
+    body = error_body(error, path, method)
+    if path.startswith("/v1/") or (path.startswith(_GATEWAY) and "/-/" in path):
+        # Where clients of OpenAI and Anthropic ask, who read an error by these fields: both find theirs in one.
+        kind = "not_found_error" if error.status == 404 else "invalid_request_error"
+        said = {"type": kind, "message": error.message, "param": None, "code": error.code}
+        body |= {"type": "error", "error": said}
+    return _json(error.status, body, headers)
 
 
 def error_body(error: SteelyardError, path: str, method: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The server's end of HTTP: refusals in the shape of all other errors, and answers that leave in one piece."""
 
-import re
+import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
@@ -12,7 +12,7 @@ from steelyard.api.sendfile import ZERO_COPY, send_file_part
 from steelyard.scope import LEAVING, Leaving
 
 # What no header may hold, beside the ends of lines, which are counted.
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = bytes([*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _EXTENSIONS: dict[str, dict[object, object]] = {ZERO_COPY: {}}
 _LENGTH, _CONNECTION = b"content-length", b"connection"
 
@@ -61,7 +61,9 @@ class OnePiece:
         if names.get(_LENGTH) != b"%d" % len(body) or _CONNECTION in names:
             return False
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if not head.count(b"\r") == head.count(b"\n") == len(headers) or _CONTROL.search(head):
+        if not head.count(b"\r") == head.count(b"\n") == len(headers):
+            return False
+        if len(head.translate(None, _CONTROL)) != len(head):
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
@@ -85,9 +87,43 @@ class SteelyardProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, in_one_piece)
 
     _leaving: Leaving | None = None
+    # The library cancels a timer and sets another one for each request. One timer that looks again does.
+    _idle_since = 0.0
+    _idle_timer: asyncio.TimerHandle | None = None
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = 0.0
+
+    def on_response_complete(self) -> None:
+        """An answer is out: the next request of the connection begins, or is waited for."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._idle_since = 0.0
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_for_idleness)
+
+    def _look_for_idleness(self) -> None:
+        self._idle_timer = None
+        left: float = self.timeout_keep_alive
+        if self._idle_since:
+            left += self._idle_since - self.loop.time()
+        if left <= 0:
+            self.timeout_keep_alive_handler()
+        else:
+            self._idle_timer = self.loop.call_later(left, self._look_for_idleness)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: whoever answers a request of it can stop."""
         super().connection_lost(exc)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         if self._leaving is not None:
             self._leaving.lost()
 

@@ -38,7 +38,7 @@ async def access(request: Request, workspace: Home, name: str) -> Response:
     operation_id="rotate_encryption_keys",
     summary="Seal all secrets under new keys",
     status_code=202,
-    responses=answers_of(202, SecretRotation, (409, 503, 507)),
+    responses=answers_of(202, SecretRotation, (409, 422, 503, 507)),
 )
 async def rotate(
     request: Request,

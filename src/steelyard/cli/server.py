@@ -93,7 +93,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "This page is made by `steelyard settings docs`; change the descriptions in `settings/tree.py` instead.",
+        "This page is made by `steelyard settings docs`; change the descriptions in `settings/` instead.",
         "",
         "A setting comes from the first of these that has it: an option of `steelyard serve` (`--host`,",
         "`--port`, `--data-dir`, and `--set KEY=VALUE` for any of them), an environment variable, the TOML",

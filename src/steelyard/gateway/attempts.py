@@ -5,7 +5,7 @@ nothing has been sent to the client, so that what fails can be tried elsewhere w
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from time import time
@@ -35,6 +35,8 @@ _OURS = frozenset({401, 403, 404})
 """What an upstream says with these is about the gateway's key and route, not about the caller's."""
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _BUSY = frozenset({429, 503, 529})
+_CANNOT = 501
+"""What is asked is nothing that this engine does: it is well all the same, and will say so each time."""
 _OUTCOMES: dict[Failure, str] = {
     **{"connect": "connect", "dns": "connect", "tls": "connect", "refused": "refused", "disconnect": "cut"},
     **{"cut": "cut", "timeout": "timeout", "protocol": "bad_answer", "bad_answer": "bad_answer"},
@@ -75,6 +77,8 @@ class Opened:
     headers: list[Header]
     body: bytes
     usage: Usage | None = None
+    reasons: Sequence[str] = ()
+    """Why the answer ended, in the upstream's words; of a stream, the stream knows."""
     stream: Stream | None = None
     events: Events | None = None
     inflate: Inflate | None = None
@@ -105,14 +109,14 @@ class Attempts:
         self._most = most_bytes
         self._now = asyncio.get_running_loop().time
 
-    async def attempt(self, call: Call, candidate: Candidate, target: Target) -> Opened:
+    def attempt(self, call: Call, candidate: Candidate, target: Target) -> Awaitable[Opened]:
         """Asks one target. Raises AttemptFailed; Overloaded if it is busy; InvalidInput for what cannot be translated.
 
         The target's place is taken until `closed` is called with what comes of it, or this raises.
         """
         # Before anything is taken: what cannot be translated is the client's to mend.
         call.body_for(candidate, target.served_name)
-        return await self._attempt(call, candidate, target)
+        return self._attempt(call, candidate, target)
 
     async def attempt_raw(self, call: Call, target: Target) -> Opened:
         """The same for a request that goes on as it is: it has worked when the head of an answer is here."""
@@ -212,6 +216,8 @@ class Attempts:
         if not isinstance(said, dict) or ("error" in said and said["error"] and not _ANSWERS & said.keys()):
             raise BadUpstreamAnswer("the upstream's answer is not one of its dialect")
         opened.usage = usage_of(said, upstream)
+        if call.traced:
+            opened.reasons = reasons_of(said)
         if upstream == call.dialect:
             opened.body = rename_answer(data, said, call.name)
         else:
@@ -247,6 +253,8 @@ class Attempts:
                 data = opened.inflate.feed(data)
             if whole := events.push(data):
                 parts.append(stream.feed(whole))
+                if stream.failure is not None:
+                    raise stream.failure
                 if stream.ended:
                     answer.drain()
                     finished = True
@@ -306,8 +314,9 @@ def _of_status(status: int, message: str, target: Target) -> AttemptFailed:
     outcome = "rate_limited" if status == 429 else "error_5xx" if status >= 500 else "error_4xx"
     shown = 502 if status in _OURS or not 400 <= status < 600 else status
     error = UpstreamFailure(f"{target.provider} answered {status}: {message}", upstream_status=status)
-    final = status not in _AGAIN and status not in _OURS and 400 <= status < 500
-    return AttemptFailed(error, shown, outcome, final, blames=status >= 500, upstream_status=status)
+    final = status not in _AGAIN and status not in _OURS and (400 <= status < 500 or status == _CANNOT)
+    blames = status >= 500 and status != _CANNOT
+    return AttemptFailed(error, shown, outcome, final, blames=blames, upstream_status=status)
 
 
 def retry_after(headers: list[Header]) -> float | None:
@@ -323,6 +332,13 @@ def retry_after(headers: list[Header]) -> float | None:
         return max(parsedate_to_datetime(text).timestamp() - time(), 0.0) if text else None
     except (ValueError, OverflowError):
         return None
+
+
+def reasons_of(said: dict[str, Any]) -> list[str]:
+    """Why a whole answer ended, in the upstream's words."""
+    choices = said.get("choices")
+    given = [one.get("finish_reason") for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
+    return [str(reason) for reason in (*given, said.get("stop_reason")) if reason]
 
 
 def usage_of(said: dict[str, Any], dialect: str) -> Usage | None:

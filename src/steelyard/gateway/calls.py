@@ -22,6 +22,11 @@ _OF_THE_BODY = frozenset({b"content-type", b"accept"})
 _DIALECTS = frozenset(OPERATIONS.values())
 
 
+def _id_upstream(request_id: str) -> str:
+    """The id as upstreams get it: one of ours as the UUID that is in it, for there are servers that take no other."""
+    return request_id[4:] if len(request_id) == 40 and request_id.startswith("req_") else request_id
+
+
 class Call:
     """One request: what the client asks for, and what has been tried for it."""
 
@@ -69,7 +74,7 @@ class Call:
         self.client_headers = client_headers
         self.headers = [header for header in headers if header[0] != b"x-request-id"]
         """Those that go on."""
-        self.headers.append((b"x-request-id", request_id.encode("latin-1")))
+        self.headers.append((b"x-request-id", _id_upstream(request_id).encode("latin-1")))
         self.span: RequestSpan = NoTelemetry.off
         self.started = started
         self.deadline = float("inf")
@@ -85,6 +90,11 @@ class Call:
         """Its trace begins, where there are any."""
         parent, state = self.client_headers.get(b"traceparent"), self.client_headers.get(b"tracestate")
         self.span = telemetry.start(self.request_id, parent, operation, model, self.dialect, self.stream, state)
+
+    @property
+    def traced(self) -> bool:
+        """Whether anything is noted of it in a trace."""
+        return self.span is not NoTelemetry.off
 
     @property
     def hides_usage(self) -> bool:

@@ -1,5 +1,6 @@
 """Which names can be asked for, as OpenAI's and Anthropic's clients list models; and whether a provider is ready."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -13,17 +14,40 @@ from steelyard.actions.serving import is_served, list_served, provider_readiness
 from steelyard.auth.directory import Identity
 from steelyard.errors import NotFound
 from steelyard.gateway.routes import PREFIX
+from steelyard.gateway.schemas import answers_of
+from steelyard.records.conditions import parse_conditions
 from steelyard.scope import IDENTITY, SERVER
 
 _EXEC = "inference.gateway.openai.exec"
 router = APIRouter(default_response_class=Response, tags=["inference"])
-_LIST: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The models.", "content": {"application/json": {"schema": {"type": "object"}}}}
+_MODEL: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "object", "created", "owned_by"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("id", "object", "owned_by", "type", "display_name", "created_at")},
+        "created": {"type": "integer"},
+    },
 }
-_ONE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The model.", "content": {"application/json": {"schema": {"type": "object"}}}},
-    404: {"description": "Nobody serves it.", "content": {"application/json": {"schema": {"type": "object"}}}},
+_MODELS: dict[str, Any] = {
+    "type": "object",
+    "required": ["object", "data"],
+    "properties": {
+        "object": {"type": "string"},
+        "data": {"type": "array", "items": _MODEL},
+        "has_more": {"type": "boolean"},
+        **{name: {"type": ["string", "null"]} for name in ("first_id", "last_id")},
+    },
 }
+_READY: dict[str, Any] = {
+    "type": "object",
+    "required": ["ready", "provider", "host_url"],
+    "properties": {"ready": {"type": "boolean"}, "provider": {"type": "string"}, "host_url": {"type": "string"}},
+}
+
+
+_LIST = answers_of(_MODELS, {503: "The database does not answer."})
+_MISSING = {404: "Nobody serves it, or there is none.", 503: "The database does not answer."}
+_ONE = answers_of(_MODEL, {**_MISSING, 412: "`If-Match` does not hold."})
 
 
 @router.get(
@@ -68,7 +92,7 @@ async def get_one(request: Request, workspace: str, name: str) -> Response:
     f"{PREFIX}/{{workspace}}/provider/{{name}}/ready",
     operation_id="get_provider_readiness",
     summary="Ask whether a provider is ready",
-    responses=_ONE,
+    responses=answers_of(_READY, _MISSING),
 )
 async def ready(request: Request, workspace: str, name: str) -> Response:
     """200 if its status is READY, else 404."""
@@ -82,7 +106,13 @@ async def _one(request: Request, home: str, name: str) -> Response:
     found = await is_served(_context(request), home, name)
     if found is None or not _callable(request, [found]):
         raise NotFound(f"there is no model {name[:200]!r} that can be asked")
-    return _json(_entry(*found))
+    body = orjson.dumps(_entry(*found))
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = request.headers
+    unchanged = parse_conditions(headers.get("if-match"), headers.get("if-none-match")).unchanged_since(etag)
+    if unchanged:
+        return Response(status_code=304, headers={"etag": etag})
+    return Response(body, headers={"etag": etag}, media_type="application/json")
 
 
 def _listed(found: list[tuple[str, str]]) -> Response:

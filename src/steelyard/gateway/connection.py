@@ -42,7 +42,6 @@ class Answer:
         "_patience",
         "_pieces",
         "_size",
-        "_timer",
         "_waiter",
         "begun",
         "done",
@@ -72,7 +71,6 @@ class Answer:
         self._pieces: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._deadline = self._patience = 0.0
         self._end = _NEVER
         self._framed = self._informational = self._held = self._discard = False
@@ -108,6 +106,9 @@ class Answer:
 
     async def body(self, limit: int) -> bytes:
         """All of the body. Raises UpstreamFailed, also for one of more than `limit` bytes."""
+        if self.done and len(self._pieces) == 1 and self._size <= limit and not self._held:
+            data, self._pieces, self._size = self._pieces[0], [], 0
+            return data
         parts: list[bytes] = []
         size = 0
         while data := await self.read():
@@ -125,12 +126,7 @@ class Answer:
         self._patience = seconds
         self._end = until
         self._deadline = min(self._loop.time() + seconds, until)
-        # One timer serves many waits: it looks when it fires whether something has come since.
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._timer.when() > self._deadline:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._look)
+        self._connection.watch(self._deadline)
 
     def drain(self, seconds: float = 1.0) -> None:
         """Nobody reads the rest; if the answer ends soon, its connection can be used again."""
@@ -232,15 +228,11 @@ class Answer:
             waiter.set_result(None)
 
     def _finish(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self.parser = None  # which knows us: a circle that only the collector would find
         self._wake()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """The timer has fired."""
-        self._timer = None
         if self.done or self.failure is not None:
             return
         now = self._loop.time()
@@ -248,7 +240,7 @@ class Answer:
             # While the reader is slow the upstream cannot send: that is not its silence.
             self._deadline = min(now + self._patience, self._end)
         if self._deadline > now:
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._connection.watch(self._deadline)
             return
         self.fail("timeout")
 
@@ -265,6 +257,21 @@ class Connection(asyncio.Protocol):
         """How many requests have been sent."""
         self.idle_since = 0.0
         self.closed = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, deadline: float) -> None:
+        """Looks at the answer then, or before. The timer outlives answers: it looks when it fires."""
+        timer = self._timer
+        if timer is None:
+            self._timer = self._loop.call_at(deadline, self._look)
+        elif timer.when() > deadline:
+            timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._answer is not None:
+            self._answer.look()
 
     def send(self, head: bytes, body: bytes) -> Answer:
         """Sends a request, and gives what its answer will be."""
@@ -294,6 +301,9 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         if not self.closed:
             self.closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             self._released(self, False)
 
     def pause(self) -> None:

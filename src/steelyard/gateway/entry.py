@@ -1,7 +1,7 @@
 """The way in: reads what a client sends, finds what it means, and hands it to the gateway."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import orjson
@@ -33,6 +33,9 @@ _BY_PROVIDER = "inference.gateway.provider.exec"
 _UNCOMPRESSED = frozenset({None, b"identity"})
 
 
+_NOBODY = Asker()
+
+
 class Entry:
     """Takes requests for one gateway."""
 
@@ -41,9 +44,9 @@ class Entry:
         self._most = most_bytes
         self._loop = asyncio.get_running_loop()
 
-    async def by_body(self, scope: Scope, receive: Receive, send: Send, home: str, path: str) -> None:
+    def by_body(self, scope: Scope, receive: Receive, send: Send, home: str, path: str) -> Awaitable[None]:
         """A request whose body names the model."""
-        await self._answered(scope, receive, send, home, None, path)
+        return self._answered(scope, receive, send, home, None, path)
 
     async def by_name(self, scope: Scope, receive: Receive, send: Send, home: str, name: str, path: str) -> None:
         """A request whose path names the model."""
@@ -54,21 +57,35 @@ class Entry:
     ) -> None:
         dialect = OPERATIONS.get(path, OTHER)
         permission = _BY_BODY if name is None else _BY_NAME
-
-        async def run() -> None:
+        leaving, task = scope.get(LEAVING), asyncio.current_task()
+        if leaving is not None and task is not None:
+            leaving.callback = task.cancel
+        try:
             asker = asker_of(scope)
             if name is not None:
                 asker.require(permission, _workspace_of(name, home))
             call = await self._call(scope, receive, dialect, path, needs_body=name is None)
             text = name if name is not None else _model_of(call.body)
             # Before it is looked up: what is not there, and what is not there for the caller, are one answer.
-            asker.require(permission, _workspace_of(text, home))
-            route = await self._gateway.parts.table.route(home, text)
-            call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
+            if asker.access is not None:
+                asker.require(permission, _workspace_of(text, home))
+            table = self._gateway.parts.table
+            route = table.known(home, text)
+            if route is None:
+                route = await table.route(home, text)
             asker.require_model(route.name)
+            call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
             await self._gateway.answer(call, route, asker, send)
-
-        await self._watched(scope, send, dialect, run)
+        except SteelyardError as error:
+            await send_error(send, error_answer(error, dialect))
+        except asyncio.CancelledError:
+            if leaving is None or not leaving.gone or task is None:
+                raise
+            task.uncancel()
+            raise ClientDisconnect from None
+        finally:
+            if leaving is not None:
+                leaving.callback = None
 
     async def by_provider(
         self, scope: Scope, receive: Receive, send: Send, workspace: str, name: str, path: str
@@ -167,7 +184,7 @@ class Entry:
 def asker_of(scope: Scope) -> Asker:
     """Who asks. Raises Unauthorized for somebody who has not said who they are, where they must."""
     if IDENTITY not in scope:
-        return Asker()
+        return _NOBODY
     identity: Identity | None = scope[IDENTITY]
     if identity is None:
         raise not_signed_in()

@@ -1,7 +1,7 @@
 """The gateway as a whole: answers requests for inference, from the name that they call to the usage that they leave."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -87,6 +87,7 @@ class Told(NamedTuple):
     provider: str | None = None
     first_token: float | None = None
     cache: str | None = None
+    reasons: Sequence[str] = ()
 
     @classmethod
     def left(cls, usage: Usage | None = None, provider: str | None = None, first: float | None = None) -> "Told":
@@ -117,7 +118,8 @@ class Gateway:
                 candidate = chosen
                 try:
                     candidate = _for(asker, route, chosen)
-                    reservation = self._reserve(call, route, candidate, asker, reservation)
+                    if route.rules:
+                        reservation = self._reserve(call, route, candidate, asker, reservation)
                     found = self._cached(call, route, candidate, asker)
                     if found is not None:
                         told = Told(200, usage=found.usage, provider=found.provider, cache="hit")
@@ -172,7 +174,7 @@ class Gateway:
         provider = opened.target.provider
         if call.dialect == OTHER:
             headers.append((b"x-steelyard-model", candidate.model.encode("latin-1", "replace")))
-            sent = await send_raw(send, opened.status, headers, opened, tape)
+            sent = await send_raw(send, call, opened, headers, tape)
         elif opened.stream is None:
             await send_whole(send, opened.status, headers, opened.body)
             if tape is not None:
@@ -180,7 +182,7 @@ class Gateway:
             self.parts.attempts.closed(opened)
             if candidate.cache_seconds and call.dialect in _CACHED:
                 self._keep(call, route, candidate, asker, opened)
-            return Told(opened.status, usage=opened.usage, provider=provider)
+            return Told(opened.status, usage=opened.usage, provider=provider, reasons=opened.reasons)
         else:
             sent = await send_stream(send, call, opened, headers, tape)
         self.parts.attempts.closed(opened, sent.outcome)
@@ -188,7 +190,8 @@ class Gateway:
         if sent.error is not None:
             opened.target.place.failed(self._loop.time())
             return Told(sent.error.status, sent.error.code, usage, provider, opened.first_token)
-        return Told(opened.status, None, usage, provider, opened.first_token)
+        reasons = opened.stream.reasons if opened.stream is not None else ()
+        return Told(opened.status, None, usage, provider, opened.first_token, reasons=reasons)
 
     async def _refuse(self, call: Call, failure: SteelyardError | AttemptFailed, send: Send) -> Told:
         said = error_answer(failure, call.dialect)
@@ -272,33 +275,29 @@ class Gateway:
         first = told.first_token - call.started if told.first_token is not None else None
         usage = usage or Usage()
         parts.metrics.request(workspace, model, call.dialect, told.status, seconds, first, usage)
-        call.span.end(told.status, told.usage, (), told.code, model, first)
+        call.span.end(told.status, told.usage, told.reasons, told.code, model, first)
         parts.ledger.add(
             UsageRow(
-                at=parts.now(),
-                request_id=call.request_id,
-                workspace=workspace,
-                model=model,
-                route=route or model,
-                provider=told.provider,
-                dialect=call.dialect,
-                upstream_dialect=upstream_dialect,
-                stream=call.stream,
-                status=told.status,
-                error=told.code,
-                input=usage.input,
-                output=usage.output,
-                cached_input=usage.cached_input,
-                cache_write=usage.cache_write,
-                reasoning=usage.reasoning,
-                cost=cost,
-                currency=_currency(pricing),
-                latency_ms=round(seconds * 1000, 3),
-                first_token_ms=None if first is None else round(first * 1000, 3),
-                attempts=call.attempts,
-                cache=told.cache,
-                key=asker.key,
-                caller=asker.name,
+                parts.now(),
+                call.request_id,
+                workspace,
+                model,
+                route or model,
+                told.provider,
+                call.dialect,
+                upstream_dialect,
+                call.stream,
+                told.status,
+                told.code,
+                *usage,
+                cost,
+                _currency(pricing),
+                round(seconds * 1000, 3),
+                None if first is None else round(first * 1000, 3),
+                call.attempts,
+                told.cache,
+                asker.key,
+                asker.name,
             )
         )
 

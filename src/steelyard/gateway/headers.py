@@ -53,11 +53,10 @@ class HeaderLists:
         allowed = self._raw_back if raw else self._back
         found: list[Header] = []
         for name, value in headers:
-            if _BROKEN.search(value):
-                continue
             if name in allowed or name.startswith(_TO_CLIENT_FAMILIES):
-                found.append((name, value))
-            elif name in _UPSTREAM_REQUEST_IDS:
+                if not _BROKEN.search(value):
+                    found.append((name, value))
+            elif name in _UPSTREAM_REQUEST_IDS and not _BROKEN.search(value):
                 found.append((b"x-upstream-request-id", value))
         return found
 

@@ -38,6 +38,11 @@ def rename_answer(body: bytes, parsed: dict[str, Any], name: str) -> bytes:
     if holder is None or holder["model"] == name:
         return body
     # The beginning of most answers: the only name in them, before anything is nested.
+    at = body.find(b'"model":"') + 8
+    if at > 8 and body.count(b'"model"') == 1 and body[at - 9] in b"{, " and _is_flat(body[: at - 8]):
+        end = body.find(b'"', at + 1)
+        if body.find(b"\\", at, end) < 0:
+            return b"%b%b%b" % (body[:at], orjson.dumps(name), body[end + 1 :])
     first = _MODEL.search(body)
     if first and body.count(b'"model"') == 1 and _is_flat(body[: first.start()]):
         return b"%b%b%b" % (body[: first.start(1)], orjson.dumps(name), body[first.end(1) :])

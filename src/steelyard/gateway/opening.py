@@ -93,5 +93,7 @@ def _watch(metrics: GatewayMetrics, parts: Parts, loop: asyncio.AbstractEventLoo
     metrics.watch("breaker_state", lambda: parts.places.breaker_states(loop.time()))
     metrics.watch("upstream_connections", lambda: parts.pool.open_connections)
     metrics.watch("cache_hits", lambda: parts.cache.hits)
+    metrics.watch("cache_misses", lambda: parts.cache.misses)
+    metrics.watch("cache_bytes", lambda: parts.cache.bytes)
     metrics.watch("ledger_backlog", lambda: parts.ledger.waiting)
     metrics.watch("ledger_dropped", lambda: parts.ledger.dropped)

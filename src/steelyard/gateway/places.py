@@ -68,6 +68,11 @@ class Place:
         """Whether it has all the requests that it may have at once."""
         return self.most is not None and self.in_flight >= self.most
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether nothing speaks against asking it: its breaker is closed, and it has never said to wait."""
+        return not self.opened and not self.held_until and not self.open_until
+
     def wait_for(self, now: float) -> float:
         """For how many seconds it is left alone: 0 if it can be asked."""
         until = max(self.open_until, self.held_until)

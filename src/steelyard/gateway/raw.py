@@ -97,7 +97,7 @@ async def pass_raw(
             raise target.fault
         opened = await parts.attempts.attempt_raw(call, target)
         meter = Meter(call.dialect, opened.answer.headers)
-        sent = await send_raw(send, opened.status, opened.headers, opened, meter)
+        sent = await send_raw(send, call, opened, opened.headers, meter)
         parts.attempts.closed(opened, sent.outcome)
         if sent.error is not None:
             target.place.failed(loop.time())

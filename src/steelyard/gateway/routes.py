@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steelyard.gateway.entry import HOME, Entry
 from steelyard.gateway.paths import OPERATIONS
+from steelyard.gateway.schemas import ANY_ANSWER, ERROR, body_of
 from steelyard.scope import ROUTE
 
 PREFIX = "/apis/inference-gateway/v2/workspaces"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SHORT = {f"/{path}": path for path in OPERATIONS}
+_BELOW = f"{PREFIX}/"
 _OPENAI, _MODEL = f"{PREFIX}/{{workspace}}/openai/-/", f"{PREFIX}/{{workspace}}/model/{{name}}/-/"
 
 
@@ -53,8 +55,8 @@ class HotGateway:
                 scope[ROUTE] = path
                 await self._holder.entry.by_body(scope, receive, send, HOME, short)
                 return
-            if path.startswith(PREFIX):
-                workspace, _, rest = path[len(PREFIX) + 1 :].partition("/")
+            if path.startswith(_BELOW):
+                workspace, _, rest = path[len(_BELOW) :].partition("/")
                 if rest.startswith("openai/-/") and rest[9:] in OPERATIONS:
                     scope[ROUTE] = _OPENAI + rest[9:]
                     await self._holder.entry.by_body(scope, receive, send, workspace, rest[9:])
@@ -80,15 +82,18 @@ class Relay(Response):
         await self._run(scope, receive, send)
 
 
-_STREAMS: dict[str, Any] = {"schema": {"type": "string"}}
-_JSON: dict[str, Any] = {"schema": {"type": "object", "additionalProperties": True}}
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "As its dialect says.", "content": {"application/json": _JSON, "text/event-stream": _STREAMS}},
+    200: {
+        "description": "As its dialect says.",
+        "content": {"application/json": {"schema": ANY_ANSWER}, "text/event-stream": {"schema": {"type": "string"}}},
+    },
     **{
-        status: {"description": what, "content": {"application/json": _JSON}}
+        status: {"description": what, "content": {"application/json": {"schema": ERROR}}}
         for status, what in {
             400: "The request cannot be read, or names no model.",
             404: "No such model, or nobody serves it.",
+            405: "The path takes POST.",
+            409: "The adapter is switched off.",
             413: "The body is too large.",
             415: "The body is not JSON.",
             422: "Something in it cannot be carried over to the dialect of who serves the model.",
@@ -100,8 +105,6 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         }.items()
     },
 }
-_BODY = {"requestBody": {"required": True, "content": {"application/json": _JSON}}}
-_ANY_BODY = {"requestBody": {"required": False, "content": {"application/json": _JSON}}}
 _TITLES = {
     "v1/chat/completions": "Chat completions (OpenAI)",
     "v1/responses": "Responses (OpenAI)",
@@ -117,47 +120,40 @@ def router_of(holder: Holder) -> APIRouter:
     for path, title in _TITLES.items():
         _short_route(router, holder, path, title)
 
-    @router.api_route(
-        f"{PREFIX}/{{workspace}}/openai/-/{{trailing_uri:path}}",
-        methods=list(METHODS),
-        summary="Ask the model that the body names",
-        responses=ANSWERS,
-        openapi_extra=_BODY,
-        operation_id="openai_proxy",
-    )
     async def openai(request: Request, workspace: str, trailing_uri: str) -> Response:
         """Any path of an inference API below `v1/`; the model is `name` or `workspace/name`."""
         return Relay(lambda scope, receive, send: holder.entry.by_body(scope, receive, send, workspace, trailing_uri))
 
-    @router.api_route(
-        f"{PREFIX}/{{workspace}}/model/{{name:path}}/-/{{trailing_uri:path}}",
-        methods=list(METHODS),
-        summary="Ask a model by its name",
-        responses=ANSWERS,
-        openapi_extra=_ANY_BODY,
-        operation_id="model_proxy",
-    )
     async def model(request: Request, workspace: str, name: str, trailing_uri: str) -> Response:
         """The same for one model, whatever the body says; `name` may be `base&adapters/workspace/adapter`."""
-        return Relay(
-            lambda scope, receive, send: holder.entry.by_name(scope, receive, send, workspace, name, trailing_uri)
-        )
+        # The first of what could part them does: no name has a `/-/` in it, and a path may.
+        called, _, path = f"{name}/-/{trailing_uri}".partition("/-/")
+        return Relay(lambda scope, receive, send: holder.entry.by_name(scope, receive, send, workspace, called, path))
 
-    @router.api_route(
-        f"{PREFIX}/{{workspace}}/provider/{{name}}/-/{{trailing_uri:path}}",
-        methods=list(METHODS),
-        summary="Ask a provider",
-        responses=ANSWERS,
-        openapi_extra=_ANY_BODY,
-        operation_id="provider_proxy",
-    )
     async def provider(request: Request, workspace: str, name: str, trailing_uri: str) -> Response:
         """The request goes on to the provider as it is, with the provider's key; so does the answer."""
         return Relay(
             lambda scope, receive, send: holder.entry.by_provider(scope, receive, send, workspace, name, trailing_uri)
         )
 
+    _proxy(router, "openai/-/{trailing_uri:path}", openai, "openai_proxy", "Ask the model that the body names")
+    _proxy(router, "model/{name:path}/-/{trailing_uri:path}", model, "model_proxy", "Ask a model by its name")
+    _proxy(router, "provider/{name}/-/{trailing_uri:path}", provider, "provider_proxy", "Ask a provider")
     return router
+
+
+def _proxy(router: APIRouter, path: str, endpoint: Callable[..., Any], operation: str, summary: str) -> None:
+    """One route for all methods; in the document each has an id of its own."""
+    for method in METHODS:
+        router.add_api_route(
+            f"{PREFIX}/{{workspace}}/{path}",
+            endpoint,
+            methods=[method],
+            summary=summary,
+            responses=ANSWERS,
+            openapi_extra=body_of(None, required=operation == "openai_proxy"),
+            operation_id=operation if method == "POST" else f"{operation}_{method.lower()}",
+        )
 
 
 def _short_route(router: APIRouter, holder: Holder, path: str, title: str) -> None:
@@ -165,9 +161,10 @@ def _short_route(router: APIRouter, holder: Holder, path: str, title: str) -> No
         f"/{path}",
         summary=title,
         responses=ANSWERS,
-        openapi_extra=_BODY,
+        openapi_extra=body_of(path),
         operation_id=path.removeprefix("v1/").replace("/", "_"),
     )
+    @router.api_route(f"/{path}", methods=[*METHODS[:1], *METHODS[2:]], include_in_schema=False)
     async def short(request: Request) -> Response:
         """The model is `workspace/name`, or the bare name of one in the workspace `default`."""
         return Relay(lambda scope, receive, send: holder.entry.by_body(scope, receive, send, HOME, path))

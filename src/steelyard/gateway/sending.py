@@ -113,6 +113,8 @@ async def _pass_on(send: Send, call: Call, opened: Opened) -> None:
         if whole and (passed := feed(whole)):
             await send({"type": "http.response.body", "body": passed, "more_body": True})
         if stream.ended:
+            if stream.failure is not None:
+                raise stream.failure
             answer.drain()
             return
         if now() > deadline:
@@ -123,11 +125,11 @@ async def _pass_on(send: Send, call: Call, opened: Opened) -> None:
         await send({"type": "http.response.body", "body": last, "more_body": True})
 
 
-async def send_raw(send: Send, status: int, headers: list[Header], opened: Opened, listener: Listener | None) -> Sent:
+async def send_raw(send: Send, call: Call, opened: Opened, headers: list[Header], listener: Listener | None) -> Sent:
     """Sends an answer byte by byte as the upstream does. One that breaks off is not completed: the connection ends."""
     answer = opened.answer
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    answer.expect(opened.target.patience.between_chunks)
+    await send({"type": "http.response.start", "status": opened.status, "headers": headers})
+    answer.expect(opened.target.patience.between_chunks, call.deadline)
     try:
         while data := await answer.read():
             if listener is not None:

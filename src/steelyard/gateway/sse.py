@@ -3,6 +3,7 @@
 import re
 
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_MARKS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 def complete(data: bytes) -> int:
@@ -10,8 +11,8 @@ def complete(data: bytes) -> int:
     # Nearly always the last event ends with the part that has come.
     if data.endswith((b"\n\n", b"\r\n\r\n")):
         return len(data)
-    end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4, data.rfind(b"\r\r") + 2)
-    return end if end > 3 or data[:end] in {b"\n\n", b"\r\r"} else 0
+    ends = [place + len(mark) for mark in _MARKS if (place := data.rfind(mark)) >= 0]
+    return max(ends, default=0)
 
 
 def blocks(data: bytes) -> list[bytes]:

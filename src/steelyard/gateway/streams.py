@@ -5,11 +5,12 @@ told what has happened in an event of its own.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
 
-from steelyard.errors import BadUpstreamAnswer, UpstreamStreamError
+from steelyard.errors import BadUpstreamAnswer, SteelyardError, UpstreamStreamError
 from steelyard.gateway.dialects.errors import stream_error
 from steelyard.gateway.dialects.watch import StreamWatch
 from steelyard.gateway.failures import UpstreamFailed
@@ -68,8 +69,16 @@ class Stream(Protocol):
         """Whether the upstream has said that nothing follows."""
 
     @property
+    def failure(self) -> SteelyardError | None:
+        """Why it has ended, where the upstream has said so in what was fed last, behind what the client gets of it."""
+
+    @property
     def usage(self) -> Usage | None:
         """The tokens, once the upstream has told them."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why the answer ends, in the upstream's words, as far as it is known."""
 
     def feed(self, events: bytes) -> bytes:
         """What the client gets for whole events. Raises BadUpstreamAnswer, UpstreamStreamError."""
@@ -84,7 +93,7 @@ class Stream(Protocol):
 class Passing:
     """Passes the events as they are, but for the model's name."""
 
-    __slots__ = ("_dialect", "_hides", "_known", "_name", "_right", "_watch", "ended")
+    __slots__ = ("_dialect", "_hides", "_known", "_name", "_right", "_watch", "ended", "failure")
 
     def __init__(self, dialect: str, name: str, *, hide_usage: bool = False) -> None:
         """`hide_usage` leaves out the event that tells of the usage alone, which the client has not asked for."""
@@ -97,6 +106,7 @@ class Passing:
         self._known: tuple[bytes, bytes] | None = None
         """How the events of this stream begin up to the model's name, as the upstream writes it and as we do."""
         self.ended = False
+        self.failure: SteelyardError | None = None
 
     @property
     def started(self) -> bool:
@@ -106,11 +116,21 @@ class Passing:
     def usage(self) -> Usage | None:
         return self._watch.usage
 
+    @property
+    def reasons(self) -> Sequence[str]:
+        return self._watch.reasons
+
     def feed(self, events: bytes) -> bytes:
         watch, known = self._watch, self._known
-        parts = [events] if events.count(b"\n\n") == 1 and events.endswith(b"\n\n") else blocks(events)
+        # Nearly always one event comes at a time.
+        single = events.count(b"\n\n") == 1 and events.endswith(b"\n\n") and b"\r" not in events
+        parts = [events] if single else blocks(events)
         for place, block in enumerate(parts):
             watch.feed(block)
+            if watch.failed is not None:
+                self._fail(UpstreamStreamError(watch.failed[0], "upstream_error", watch.failed[1]), place)
+                del parts[place:]
+                break
             if known is not None and block.startswith(known[0]):
                 parts[place] = known[1] + block[len(known[0]) :]
             elif not self._right and b'"model"' in block:
@@ -124,9 +144,13 @@ class Passing:
                 self.ended = True
                 del parts[place + 1 :]
                 break
-        if watch.failed is not None:
-            raise UpstreamStreamError(watch.failed[0], "upstream_error", watch.failed[1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _fail(self, error: SteelyardError, before: int) -> None:
+        """The stream has failed; what was said `before` is the client's all the same."""
+        if not before:
+            raise error
+        self.failure, self.ended = error, True
 
     def _named(self, block: bytes) -> tuple[bytes, tuple[bytes, bytes] | None]:
         renamed, known = rename_event(block, self._name)
@@ -145,7 +169,7 @@ class Passing:
 class Translating:
     """Translates the events into the client's dialect."""
 
-    __slots__ = ("_translation", "_upstream", "ended")
+    __slots__ = ("_translation", "_upstream", "ended", "failure")
 
     def __init__(
         self, upstream: str, client: str, name: str, request: dict[str, Any] | None, *, include_usage: bool
@@ -158,6 +182,7 @@ class Translating:
         )
         self._upstream = upstream
         self.ended = False
+        self.failure: SteelyardError | None = None
 
     @property
     def started(self) -> bool:
@@ -167,11 +192,21 @@ class Translating:
     def usage(self) -> Usage | None:
         return self._translation.usage
 
+    @property
+    def reasons(self) -> Sequence[str]:
+        return ()
+
     def feed(self, events: bytes) -> bytes:
         translation = self._translation
         parts: list[bytes] = []
         for block in blocks(events):
-            parts.append(translation.feed(block))
+            try:
+                parts.append(translation.feed(block))
+            except (BadUpstreamAnswer, UpstreamStreamError) as error:
+                if not parts:
+                    raise
+                self.failure, self.ended = error, True
+                break
             if translation.complete and _is_last(self._upstream, block):
                 self.ended = True
                 break

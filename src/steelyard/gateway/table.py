@@ -173,6 +173,7 @@ class Route:
         "fallbacks",
         "name",
         "recorder",
+        "rule_ids",
         "rules",
         "serial",
         "sticky_by",
@@ -190,7 +191,10 @@ class Route:
         self.virtual = serving.virtual
         self.candidates = tuple(candidates)
         self.fallbacks = tuple(fallbacks)
-        self.rules: tuple[LimitRule, ...] = rules_of(serving.limits)
+        rules = rules_of(serving.limits)
+        self.rule_ids = frozenset(rule.id for rule in rules)
+        models = {one.model for one in (*candidates, *fallbacks)}
+        self.rules: tuple[LimitRule, ...] = tuple(rule for rule in rules if rule.model is None or rule.model in models)
         self.recorder: Recorder | None = recorder_for(serving.recording)
         sticky = serving.sticky or {}
         self.sticky_by: bytes | None = None
@@ -211,7 +215,8 @@ class Route:
 
 def _share(text: str) -> float:
     """A number in [0, 1) that only depends on the text."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+    bits = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 11
+    return bits / 2**53  # exact: the largest is still below 1
 
 
 class Table:
@@ -229,6 +234,9 @@ class Table:
         self._serials = count()
         self._limit_ids: dict[str, frozenset[str]] = {}
         context.store.watch(self._changed)
+
+    def known(self, home: str, text: str) -> Route | None:
+        return self._routes.get((home, text))
 
     async def route(self, home: str, text: str) -> Route:
         """The route of a name, a bare one being of the workspace `home`. Raises NotFound, Conflict."""
@@ -265,7 +273,7 @@ class Table:
 
     def _note_limits(self, route: Route) -> None:
         """The counters of limits that are gone go too."""
-        now = frozenset(rule.id for rule in route.rules)
+        now = route.rule_ids
         for id in self._limit_ids.get(route.workspace, frozenset()) - now:
             self._limiter.forget(id)
         self._limit_ids[route.workspace] = now

@@ -5,7 +5,7 @@ allow.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from math import ceil
 from random import random
 
@@ -27,7 +27,7 @@ class Trials:
         self._patience = retry_after
         self._now = asyncio.get_running_loop().time
 
-    async def open(self, call: Call, candidate: Candidate) -> Opened:
+    def open(self, call: Call, candidate: Candidate) -> Awaitable[Opened]:
         """An attempt with one model that has worked.
 
         Raises AttemptFailed, or NotServed, NoProvider, Overloaded, SecretMissing where there was none to make.
@@ -37,19 +37,21 @@ class Trials:
         candidate.budget.asked()
         targets = candidate.order()
         if candidate.hedge_seconds is not None and len(targets) > 1:
-            return await self._hedged(call, candidate, targets)
-        return await self._in_turn(call, candidate, targets)
+            return self._hedged(call, candidate, targets)
+        return self._in_turn(call, candidate, targets)
 
     async def _in_turn(self, call: Call, candidate: Candidate, targets: Sequence[Target]) -> Opened:
         tried: list[Target] = []
         last: AttemptFailed | Overloaded | None = None
         left = candidate.retries
         while True:
-            target = await self._next(targets, tried, last)
+            target = await self._next(call, targets, tried, last)
             try:
                 return await self._attempts.attempt(call, candidate, target)
             except Overloaded as busy:
                 last = last or busy
+                if target in tried:
+                    raise last from None  # whoever else could be asked has been
                 tried.append(target)
             except AttemptFailed as failed:
                 last = failed
@@ -61,34 +63,36 @@ class Trials:
                 left -= 1
 
     async def _next(
-        self, targets: Sequence[Target], tried: Sequence[Target], last: AttemptFailed | Overloaded | None
+        self, call: Call, targets: Sequence[Target], tried: Sequence[Target], last: AttemptFailed | Overloaded | None
     ) -> Target:
         """The target to ask now, after a wait if it has to be. Raises what there is to say if there is none."""
-        now = self._now()
+        if last is None and len(targets) == 1 and targets[0].fault is None and targets[0].place.at_ease:
+            return targets[0]
         able = [target for target in targets if target.fault is None]
         if not able:
             fault = targets[0].fault
             assert fault is not None  # noqa: S101 - of each that is not able
             raise fault
-        fresh = [target for target in able if target not in tried and not target.place.wait_for(now)]
-        if fresh:
-            return next((target for target in fresh if not target.place.full), fresh[0])
-        # All have been tried, or are left alone: the one that can be asked first.
-        again = [target for target in able if target not in tried] if last is None else able
-        if isinstance(last, Overloaded) or not again:
-            raise last or NoProvider("nobody who serves the model can be asked now; try again")
-        target = min(again, key=lambda one: one.place.wait_for(now))
-        held = target.place.wait_for(now)
-        if held > self._patience:
-            if last is not None:
-                raise last
-            raise NoProvider(
-                f"{target.provider} has failed lately and is left alone for {held:.0f} s; nobody else serves the model",
-                headers={"Retry-After": str(ceil(held))},
-            )
-        backoff = min(_BACKOFF * 2 ** tried.count(target), _BACKOFF_MOST) * random() if last else 0.0  # noqa: S311
-        await asyncio.sleep(max(held, backoff))
-        return target
+        now = self._now()
+        until = min(now + self._patience, call.deadline)
+        while True:
+            fresh = [target for target in able if target not in tried and not target.place.wait_for(now)]
+            if fresh:
+                return next((target for target in fresh if not target.place.full), fresh[0])
+            # All have been tried, or are left alone: the one that can be asked first.
+            again = [target for target in able if target not in tried] if last is None else able
+            if isinstance(last, Overloaded) or not again:
+                raise last or NoProvider("nobody who serves the model can be asked now; try again")
+            target = min(again, key=lambda one: one.place.wait_for(now))
+            held = target.place.wait_for(now)
+            if now + held > until:
+                raise last or _left_alone(target, held)
+            backoff = min(_BACKOFF * 2 ** tried.count(target), _BACKOFF_MOST) * random() if last else 0.0  # noqa: S311
+            await asyncio.sleep(max(held, backoff))
+            now = self._now()
+            # Of those who have waited for it together one tries it out, and the others wait for what comes of it.
+            if not target.place.wait_for(now):
+                return target
 
     async def _hedged(self, call: Call, candidate: Candidate, targets: list[Target]) -> Opened:
         """Asks a second target too where the first takes its time; the first that works is taken, the other dropped."""
@@ -111,6 +115,8 @@ class Trials:
                     error = task.exception()
                     if not isinstance(error, SteelyardError | AttemptFailed):
                         raise error or RuntimeError("a task without a result")
+                    if not moves_on(error):
+                        raise error  # the other one would hear the same
                     failure = failure or error
             raise failure or NoProvider("nobody who serves the model can be asked now; try again")
         finally:
@@ -119,6 +125,14 @@ class Trials:
             for outcome in await asyncio.gather(*running, return_exceptions=True):
                 if isinstance(outcome, Opened):
                     self._attempts.closed(outcome, "cancelled")
+
+
+def _left_alone(target: Target, seconds: float) -> NoProvider:
+    return NoProvider(
+        f"{target.provider} is left alone for {seconds:.0f} s, for it has failed lately or has asked for it; "
+        "nobody else serves the model",
+        headers={"Retry-After": str(ceil(seconds))},
+    )
 
 
 def moves_on(failure: Exception) -> bool:

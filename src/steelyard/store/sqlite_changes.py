@@ -50,10 +50,22 @@ class SqliteWriteTransaction(
             self._connection.execute("RELEASE action")
 
     def _change(self, statement: str, values: Sequence[Any]) -> int:
+        self._mark()
+        return self._made_by(self._execute(statement, values))
+
+    def _change_many(self, statement: str, rows: int, values: Sequence[Any]) -> int:
+        """A statement whose last line are the values of one row, with those of many."""
+        self._mark()
+        sql = self._sql[statement].sql
+        one = sql.rpartition("\n")[2]
+        return self._made_by(self._connection.execute(sql + f",\n{one}" * (rows - 1), values))
+
+    def _mark(self) -> None:
         if self._savepoint and not self._marked:
             self._connection.execute("SAVEPOINT action")
             self._marked = True
-        cursor = self._execute(statement, values)
+
+    def _made_by(self, cursor: sqlite3.Cursor) -> int:
         self.wrote = self.wrote or cursor.rowcount != 0
         self._made = cursor.lastrowid
         return cursor.rowcount

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -96,12 +97,19 @@ class UsageChanges:
     """Changes of usage, which leave no revision; part of `SqliteWriteTransaction`."""
 
     _change: Callable[[str, Sequence[Any]], int]
+    _change_many: Callable[[str, int, Sequence[Any]], int]
 
     async def add_usage(self, rows: Sequence[UsageRow]) -> None:
-        text = _encoded(rows)
-        self._change("add_usage", (text,))
+        bound = [_bound(row) for row in rows]
+        at = 0
+        while at < len(bound):
+            # Few sizes, so that the statements are prepared once; one statement for many rows, so that the
+            # interpreter's lock is not asked for between them.
+            size = next(size for size in _SIZES if size <= len(bound) - at)
+            self._change_many("add_usage", size, list(chain.from_iterable(bound[at : at + size])))
+            at += size
         if any(row.cost for row in rows):
-            self._change("add_spending", (text,))
+            self._change("add_spending", (orjson.dumps([_whole(row) for row in rows if row.cost]).decode(),))
 
     async def forget_usage(self, before: str, limit: int) -> int:
         return self._change("forget_usage", (microseconds(before), limit))
@@ -145,13 +153,35 @@ def _sum(group: tuple[Any, ...], found: Sequence[Any], cost: dict[str, float]) -
     return UsageSum._make((group, requests, *counts, mean, p50, p95, first, cost))
 
 
-def _encoded(rows: Sequence[UsageRow]) -> str:
-    """The rows as a JSON list of lists."""
+_SIZES = (128, 16, 1)
+_COUNTS = range(UsageRow._fields.index("input"), UsageRow._fields.index("reasoning") + 1)
+_MOST_TOKENS = 2**53 - 1
+"""Counts that an upstream made up are cut to what JSON can hold."""
+
+
+def _bound(row: UsageRow) -> Sequence[Any]:
+    values: list[Any] = list(row)
+    values[0] = microseconds(row.at)
+    for place in _COUNTS:
+        if values[place] is not None and values[place] > _MOST_TOKENS:
+            values[place] = _MOST_TOKENS
+    return values if _is_text(values) else [_text(value) for value in values]
+
+
+def _whole(row: UsageRow) -> Sequence[Any]:
+    return list(row) if _is_text(row) else [_text(value) for value in row]
+
+
+def _is_text(values: Sequence[Any]) -> bool:
+    """Whether all texts are whole: half a character, from a header or a broken answer, is no text."""
+    joined = "".join([value for value in values if isinstance(value, str)])
+    if joined.isascii():
+        return True
     try:
-        return orjson.dumps(rows, default=tuple).decode()
-    except TypeError:
-        # Half a character, from a header or a broken answer, is no text.
-        return orjson.dumps([[_text(value) for value in row] for row in rows]).decode()
+        joined.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _text(value: Any) -> Any:

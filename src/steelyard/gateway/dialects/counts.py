@@ -89,6 +89,13 @@ def chat_usage(usage: Any) -> Usage | None:
     prompt, made = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if not isinstance(prompt, int) and not isinstance(made, int):
         return None
+    if (
+        type(prompt) is int
+        and type(made) is int
+        and not usage.get("prompt_tokens_details")
+        and not usage.get("completion_tokens_details")
+    ):
+        return Usage(prompt, made)
     read = usage.get("prompt_tokens_details")
     written = usage.get("completion_tokens_details")
     details: Json = read if isinstance(read, dict) else {}

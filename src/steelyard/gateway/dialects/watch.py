@@ -38,7 +38,7 @@ def _ordinary_response(block: bytes) -> bool:
 class StreamWatch:
     """Watches one stream of a dialect, event by event."""
 
-    __slots__ = ("_dialect", "_ordinary", "complete", "failed", "started", "stopped", "usage")
+    __slots__ = ("_dialect", "_ordinary", "complete", "failed", "reasons", "started", "stopped", "usage")
 
     def __init__(self, dialect: str) -> None:
         self._dialect = dialect
@@ -47,6 +47,7 @@ class StreamWatch:
         self.complete = False
         # A reason to stop was given: as good as complete where a server ends its stream well, but without `[DONE]`.
         self.stopped = False
+        self.reasons: list[str] = []
         self.usage: Usage | None = None
         # The status that an error of the upstream's stands for, and its message.
         self.failed: tuple[int, str] | None = None
@@ -55,7 +56,7 @@ class StreamWatch:
         """One whole event."""
         if self.started and self._ordinary(block):
             return
-        if self.complete or self.failed is not None or (block[:1] == b":" and b"\ndata" not in block):
+        if self.complete or self.failed is not None or (block[:1] == b":" and b"data" not in block):
             return
         data = parse(block)[1]
         if data:
@@ -94,8 +95,9 @@ class StreamWatch:
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
-            if choice.get("finish_reason"):
+            if reason := choice.get("finish_reason"):
                 self.stopped = True
+                self.reasons.append(str(reason))
             delta = choice.get("delta")
             if choice.get("text") or (isinstance(delta, dict) and any(delta.get(name) for name in _TOKENS)):
                 self.started = True
@@ -116,7 +118,9 @@ class StreamWatch:
         elif kind == "message_delta":
             self.usage = counts.messages_usage(event.get("usage"), self.usage)
             delta = event.get("delta")
-            self.stopped = self.stopped or (isinstance(delta, dict) and bool(delta.get("stop_reason")))
+            if isinstance(delta, dict) and (reason := delta.get("stop_reason")):
+                self.stopped = True
+                self.reasons.append(str(reason))
         elif kind == "message_stop":
             self.complete = True
         elif kind == "error":

@@ -1,17 +1,10 @@
 -- name: add_usage
--- All rows in one statement, from a JSON list of lists: it runs beside the event loop, without the interpreter's lock.
--- Counts that an upstream made up are cut to what JSON can hold.
+-- Many rows at once: the last line is repeated for each further one.
 INSERT INTO usage (at, request_id, workspace, model, route, provider, dialect, upstream_dialect, stream, status, error,
                    input, output, cached_input, cache_write, reasoning, cost, currency, latency_ms, first_token_ms,
                    attempts, cache, "key", caller)
-SELECT unixepoch(substr(value ->> 0, 1, 19)) * 1000000 + CAST(substr(value ->> 0, 21, 6) AS INTEGER),
-       value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
-       value ->> 9, value ->> 10,
-       min(CAST(value ->> 11 AS INTEGER), 9007199254740991), min(CAST(value ->> 12 AS INTEGER), 9007199254740991),
-       min(CAST(value ->> 13 AS INTEGER), 9007199254740991), min(CAST(value ->> 14 AS INTEGER), 9007199254740991),
-       min(CAST(value ->> 15 AS INTEGER), 9007199254740991),
-       value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21, value ->> 22, value ->> 23
-FROM json_each(?);
+VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_spending
 INSERT INTO usage_days (day, workspace, model, "key", currency, cost)

@@ -141,9 +141,11 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
             ("chat_completions", "responses", "messages", "completions", "embeddings"),
             Rule("inference.gateway.openai.exec", "named"),
         ),
-        "openai_proxy": Rule("inference.gateway.openai.exec"),
-        "model_proxy": Rule("inference.gateway.model.exec"),
-        "provider_proxy": Rule("inference.gateway.provider.exec"),
+        **{
+            f"{way}_proxy{method}": Rule(f"inference.gateway.{way}.exec")
+            for way in ("openai", "model", "provider")
+            for method in ("", "_get", "_put", "_patch", "_delete")
+        },
         **dict.fromkeys(("list_usage", "summarize_usage"), Rule("usage.read")),
         "export_usage": Rule("usage.export"),
         # Secrets, webhooks, batches, history.

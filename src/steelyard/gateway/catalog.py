@@ -1,5 +1,6 @@
 """Which names can be asked for, as OpenAI's and Anthropic's clients list models; and whether a provider is ready."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from steelyard.errors import NotFound
 from steelyard.gateway.routes import PREFIX
 from steelyard.scope import IDENTITY, SERVER
 
-_EXEC = "inference.gateway.openai.exec"
+_EXEC, _MODEL_EXEC = "inference.gateway.openai.exec", "inference.gateway.model.exec"
 router = APIRouter(default_response_class=Response, tags=["inference"])
 _LIST: dict[int | str, dict[str, Any]] = {
     200: {"description": "The models.", "content": {"application/json": {"schema": {"type": "object"}}}}
@@ -31,7 +32,7 @@ _ONE: dict[int | str, dict[str, Any]] = {
 )
 async def list_all(request: Request) -> Response:
     """The virtual models and models of all workspaces that somebody serves. OpenAI's fields and Anthropic's, in one."""
-    return _listed(_callable(request, await list_served(_context(request), None)))
+    return _listed(_callable(request, await list_served(_context(request), None, _may(request))))
 
 
 @router.get(
@@ -50,7 +51,7 @@ async def get_any(request: Request, name: str) -> Response:
 )
 async def list_workspace(request: Request, workspace: str) -> Response:
     """As `/v1/models`, of one workspace."""
-    return _listed(_callable(request, await list_served(_context(request), workspace)))
+    return _listed(_callable(request, await list_served(_context(request), workspace, _may(request))))
 
 
 @router.get(
@@ -79,7 +80,7 @@ async def ready(request: Request, workspace: str, name: str) -> Response:
 
 
 async def _one(request: Request, home: str, name: str) -> Response:
-    found = await is_served(_context(request), home, name)
+    found = await is_served(_context(request), home, name, _may(request))
     if found is None or not _callable(request, [found]):
         raise NotFound(f"there is no model {name[:200]!r} that can be asked")
     return _json(_entry(*found))
@@ -114,6 +115,12 @@ def _callable(request: Request, found: list[tuple[str, str]]) -> list[tuple[str,
         return found
     access = identity.access
     return [one for one in found if access.may(_EXEC, one[0].partition("/")[0]) and access.may_call(one[0])]
+
+
+def _may(request: Request) -> Callable[[str], bool]:
+    """Whether the caller may ask the models of a workspace."""
+    identity: Identity | None = request.scope.get(IDENTITY)
+    return lambda workspace: identity is None or identity.access.may(_MODEL_EXEC, workspace)
 
 
 def _context(request: Request) -> Context:

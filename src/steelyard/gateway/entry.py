@@ -66,6 +66,8 @@ class Entry:
             route = await self._gateway.parts.table.route(home, text)
             call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
             asker.require_model(route.name)
+            if route.elsewhere:
+                asker.require_reach(route.elsewhere, route.name)
             await self._gateway.answer(call, route, asker, send)
 
         await self._watched(scope, send, dialect, run)
@@ -79,7 +81,7 @@ class Entry:
         async def run() -> None:
             asker = asker_of(scope)
             asker.require(_BY_PROVIDER, workspace)
-            asker.require_model(f"{workspace}/{name}")
+            asker.require_unbound()
             call = await self._call(scope, receive, dialect, path, needs_body=False, raw=True)
             target, rules = await self._gateway.parts.table.provider(workspace, name)
             model = call.body.get("model") if call.body else None

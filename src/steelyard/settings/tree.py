@@ -111,6 +111,7 @@ def _named_folder(value: str) -> str:
 
 
 Whole = Annotated[int, BeforeValidator(_not_bool)]
+Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=86_400)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)]
 Items = Annotated[tuple[Annotated[str, BeforeValidator(_lower)], ...], NoDecode, BeforeValidator(_items)]
 
@@ -148,6 +149,18 @@ class LimitSettings(_Section):
     )
     json_depth: Whole = Field(
         64, ge=8, le=128, description="How deeply arrays and objects of a body may be nested; deeper is 422."
+    )
+    head_seconds: Seconds = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="How long, in seconds, the head of a request may take to come; half as long again at the most.",
+    )
+    head_bytes: Whole = Field(
+        65_536, ge=4096, le=1_048_576, description="The largest head of a request, in bytes; a larger one is 431."
+    )
+    body_seconds: Seconds = Field(
+        120, gt=0, le=86_400, description="The longest silence, in seconds, within the body of a request."
     )
     shutdown_seconds: Whole = Field(
         10, ge=0, le=3600, description="How long a stopping server waits, in seconds, for requests under way."
@@ -323,9 +336,6 @@ class WebhookSettings(_Section):
     kept_deliveries: Whole = Field(
         1000, ge=1, le=1_000_000, description="How many deliveries of each webhook are remembered."
     )
-
-
-Seconds = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=86_400)]
 
 
 class GatewaySettings(_Section):

@@ -12,7 +12,8 @@ from tests.access.worlds import OTHER, OWN, World, askers, world
 @pytest.fixture(scope="session")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The server, with a repository in each of its workspaces."""
-    with world(tmp_path_factory.mktemp("access"), "secrets.access=open", "auth.attempts_per_minute=100000") as made:
+    settings = ("secrets.access=open", "auth.attempts_per_minute=100000", "outbound.allowed_networks=127.0.0.0/8")
+    with world(tmp_path_factory.mktemp("access"), *settings) as made:
         for workspace in (OWN, OTHER):
             made.workspace(workspace)
             filesets = f"/apis/files/v2/workspaces/{workspace}/filesets"

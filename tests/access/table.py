@@ -18,27 +18,26 @@ EVERYWHERE, OWN, NOBODY = "all", "own", "-"
 _ABOUT = """\
 # Who may do what
 
-Made by `python -m tests.access.table` from `src/steelyard/records/permissions.py`; `test_matrix.py` sends the request of
-each cell to a real server. `all`: in the caller's own workspace and in others. `own`: in the workspace in which they have
-the role, and refused (401, 403, or as if there were nothing) in every other. `-`: refused in both.
+Made by `python -m tests.access.table` from `src/steelyard/records/permissions.py`; `test_matrix.py` sends the request
+of each cell to a real server. `all`: in the caller's own workspace and in others. `own`: in the workspace in which they
+have the role, and refused (401, 403, or as if there were nothing) in every other. `-`: refused in both.
 
-`nobody` sends no credentials; `no role` is known, and has no role anywhere. The roles are given in one workspace, but for
-WorkspaceCreator and PlatformAdmin, which are for the whole server. The last three are keys of a PlatformAdmin: with the
-scope `platform:read`, with the scope `inference:*`, and bounded to one workspace.
+`nobody` sends no credentials; `no role` is known, and has no role anywhere. The roles are given in one workspace, but
+for WorkspaceCreator and PlatformAdmin, which are for the whole server. The last three are keys of a PlatformAdmin: with
+the scope `platform:read`, with the scope `inference:*`, and bounded to one workspace.
 
 Where it is asked: `workspace`, the one in the path; `workspace-name`, that workspace itself; `named`, the one that the
 body or the record names; `anywhere`, in any, and the answer holds what may be seen; `everywhere`, for the whole server.
 
-Where this differs from NeMo Platform's map (`wire.md`), and why:
+Where this differs from NeMo Platform's map, and why:
 
-| operation | there | here | why |
-|---|---|---|---|
-| delete_file | filesets.delete | filesets.update | to remove a file is to change a fileset, as to put one is; the fileset stays |
-| list_prompts | models.prompts.read | models.prompts.list | lists have a permission of their own, as those of all other kinds |
-| list and get served models | scope inference:read | scope inference:write | a permission has one scope; whoever lists what can be asked wants to ask it |
-| get_provider_readiness | scope inference:read | scope models:read | the permission is that of reading providers, whose scope that is |
-| role bindings | services only | Admin, in their workspace | people give roles here; only PlatformAdmin gives those for the whole server |
-| metrics | open | PlatformAdmin | its labels name workspaces, models and providers |
+- `delete_file`: there filesets.delete, here filesets.update. To remove a file is to change a fileset, as to put one is.
+- `list_prompts`: there models.prompts.read, here models.prompts.list, as the lists of all other kinds have it.
+- `list_served_models`, `get_served_model` and those of a workspace: there the scope inference:read, here
+  inference:write. A permission has one scope, and whoever lists what can be asked wants to ask it.
+- `get_provider_readiness`: there the scope inference:read, here models:read, which is that of reading providers.
+- Role bindings: there for services only; here an Admin gives roles in their workspace, and a PlatformAdmin all.
+- `metrics`: there open, here for a PlatformAdmin: its labels name workspaces, models and providers.
 
 """
 

@@ -110,6 +110,8 @@ def test_the_errors_of_an_operation_are_documented(document: Document) -> None:
     missing = {}
     for place, operation in _operations(document):
         wanted: set[str] = set()
+        if place.endswith("/apis/auth/token"):
+            continue  # OAuth has the status 400 for all that can be wrong with a request
         if "requestBody" in operation:
             wanted |= _WITH_BODY
         if place.endswith("{name}"):

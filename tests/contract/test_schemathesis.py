@@ -51,8 +51,8 @@ CONFIG: dict[str, Any] = {
 
 
 # What these want no schema can say: a past, a batch of records, digests of bytes that are here, a source with files, a
-# setting that opens secrets. Other operations must succeed now and then.
-HARD = (":revert", ":undelete", ":batch", ":import", ":redeliver", ":restore", ":sync", "/access")
+# setting that opens secrets, a workload. Other operations must succeed now and then.
+HARD = (":revert", ":undelete", ":batch", ":import", ":redeliver", ":restore", ":sync", "/access", "/auth/token")
 NOWHERE = "https://receiver.invalid/hook"
 # Where each kind of storage names its server; left out, it would be the real one.
 ADDRESSES = {"huggingface": "endpoint", "ngc": "host", "s3": "endpoint_url"}

@@ -1,6 +1,7 @@
 """Writes down who was refused what, in the audit: gathered for a moment, and bounded, for anybody can be refused."""
 
 import asyncio
+import re
 
 from steelyard.actions.context import Context
 from steelyard.auth.directory import Identity
@@ -8,6 +9,7 @@ from steelyard.records.audit import Entry
 from steelyard.store.protocol import WriteTransaction
 
 _GATHER_SECONDS = 0.25
+_WORKSPACE = re.compile(r"/workspaces/([a-z0-9-]{1,63})(?=[/:]|$)")
 _MOST = 1000
 """How many refusals of one moment are told one by one; of further ones, only how many they were."""
 
@@ -39,6 +41,7 @@ class Refusals:
                 principal.issuer if principal else None,
                 address,
                 request_id,
+                workspace=found[1] if (found := _WORKSPACE.search(path)) else None,
                 detail=str(status),
             )
         )

@@ -3,7 +3,7 @@
 A name is that of a virtual model, a model, an alias, or an adapter of a model (`base&adapters/workspace/adapter`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from steelyard.actions.context import Context
@@ -41,6 +41,7 @@ class Reading:
         self._vault: Sealer = context.vault
         self._tx = tx
         self.models: set[Key] = set()
+        self._home = self._asked = ""
 
     async def serving(self, home: str, text: str) -> Serving:
         """What `text` stands for, a bare name being of the workspace `home`. Raises NotFound, Conflict."""
@@ -49,6 +50,7 @@ class Reading:
         if reference is None:
             raise NotFound(f"{text[:200]!r} is not the name of a model: {REFERENCE_RULE}")
         workspace, name = reference.workspace, reference.name
+        self._home, self._asked = workspace, f"{workspace}/{name}"
         virtual = None if between else await self._tx.find(VIRTUAL_MODEL.name, workspace, name)
         fallbacks: tuple[Served, ...] = ()
         if virtual is not None:
@@ -160,6 +162,8 @@ class Reading:
                 past = await self._tx.revision(row.id, pinned)
                 row = await past_row(self._tx, past) if past and past.fields is not None else None
         if row is None:
+            if reference.workspace != self._home:
+                raise missing_elsewhere(self._asked)
             raise NotFound(f"the model {reference.name!r} does not exist in the workspace {reference.workspace!r}")
         return row
 
@@ -215,6 +219,10 @@ class Reading:
         reference = parse_reference(text, base.workspace)
         adapter = await self._tx.find(ADAPTER.name, *_parts(reference)) if reference else None
         home = Reference(base.workspace, base.name)
+        if base.workspace != self._home and (
+            adapter is None or base_of(adapter) != home or not adapter.fields["enabled"]
+        ):
+            raise missing_elsewhere(self._asked)
         if adapter is None or base_of(adapter) != home:
             raise NotFound(f"the model {str(home)!r} has no adapter {text[:200]!r}")
         name = f"{home}{ADAPTERS}{adapter.workspace}/{adapter.name}"
@@ -267,6 +275,11 @@ class Reading:
         )
 
 
+def missing_elsewhere(name: str) -> NotFound:
+    """The error of a name that stands for what is in another workspace, and not there, or not there for the caller."""
+    return NotFound(f"what {name!r} stands for is not there")
+
+
 def _parts(reference: Reference) -> tuple[str, str]:
     return reference.workspace, reference.name
 
@@ -306,7 +319,21 @@ async def read_provider(context: Context, workspace: str, name: str) -> tuple[Se
     return await context.store.read(action)
 
 
-async def list_served(context: Context, workspace: str | None) -> list[tuple[str, str]]:
+May = Callable[[str], bool]
+"""Whether somebody may ask the models of a workspace."""
+
+
+def _is_asked(serving: Serving, may: May) -> bool:
+    """Whether who may ask in those workspaces is answered: see `gateway/gateway.py`."""
+    entries = (*serving.candidates, *serving.fallbacks)
+    homes = {one.model.partition("/")[0] for one in entries}
+    by = {by.key.partition("/")[0] for one in entries for by in one.by}
+    return all(may(one) for one in homes - {serving.workspace}) and any(
+        one == serving.workspace or may(one) for one in by
+    )
+
+
+async def list_served(context: Context, workspace: str | None, may: May) -> list[tuple[str, str]]:
     """The names that can be asked for, each with the time it was made: virtual models, and models that are served."""
 
     async def action(tx: ReadTransaction) -> list[tuple[str, str]]:
@@ -321,14 +348,14 @@ async def list_served(context: Context, workspace: str | None) -> list[tuple[str
                     serving = await reading.serving(row.workspace, row.name)
                 except (NotFound, Conflict):
                     continue
-                if any(one.by for one in (*serving.candidates, *serving.fallbacks)):
+                if _is_asked(serving, may):
                     found[name] = row.created_at
         return sorted(found.items())
 
     return await context.store.scan(action)
 
 
-async def is_served(context: Context, home: str, name: str) -> tuple[str, str] | None:
+async def is_served(context: Context, home: str, name: str, may: May) -> tuple[str, str] | None:
     """The whole name of what can be asked for by `name`, and when it was made; None if nobody serves it."""
 
     async def action(tx: ReadTransaction) -> tuple[str, str] | None:
@@ -336,7 +363,7 @@ async def is_served(context: Context, home: str, name: str) -> tuple[str, str] |
             serving = await Reading(context, tx).serving(home, name)
         except (NotFound, Conflict):
             return None
-        if not any(one.by for one in (*serving.candidates, *serving.fallbacks)):
+        if not _is_asked(serving, may):
             return None
         base = parse_reference(name.partition(ADAPTERS)[0], home)
         row = await tx.find(VIRTUAL_MODEL.name, *_parts(base)) if base else None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from starlette.types import Message
@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steelyard.api.sendfile import ZERO_COPY, send_file_part
 from steelyard.scope import LEAVING, Leaving
+from steelyard.settings import LimitSettings
 
 # What no header may hold, beside the ends of lines, which are counted.
 _CONTROL = bytes([*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
@@ -74,7 +75,21 @@ class OnePiece:
 
 
 class SteelyardProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, whose answers leave in one piece, and whose refusal of what cannot be parsed is JSON too."""
+    """uvicorn's HTTP, whose answers leave in one piece, and whose refusal of what cannot be parsed is JSON too.
+
+    Who sends the head of a request too slowly, or too much of it, or nothing more of a body, is let go: a connection
+    that waits holds a place, and may be one of thousands.
+    """
+
+    head_seconds: ClassVar[float] = 30.0
+    body_seconds: ClassVar[float] = 120.0
+    head_bytes: ClassVar[int] = 65_536
+
+    _since = 0.0
+    """When the head began that is not whole yet, or when something of a body came last; by the loop's clock."""
+    _head = 0
+    """How many bytes of a head have come that is not whole yet."""
+    _too_large = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         def in_one_piece(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
@@ -118,18 +133,76 @@ class SteelyardProtocol(HttpToolsProtocol):
         else:
             self._idle_timer = self.loop.call_later(left, self._look_for_idleness)
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._look_later()
+
+    def data_received(self, data: bytes) -> None:
+        self._too_large = len(data) > self.head_bytes
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope:
+            self._head = 0
+            if cycle.more_body:
+                self._since = self.loop.time()
+            return
+        if not self._head:
+            self._since = self.loop.time()
+        self._head += len(data)
+        if self._head > self.head_bytes and not self.transport.is_closing():
+            self._too_large = True
+            self.send_400_response("")
+
+    def on_headers_complete(self) -> None:
+        # A head that has come whole with one piece is measured here; others are, as they come.
+        if self._too_large:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            self._too_large = size > self.head_bytes
+            if self._too_large:
+                raise ValueError("the head is too large")  # which ends the parsing, and with it the connection
+        super().on_headers_complete()
+
+    def _look_later(self) -> None:
+        self._timer = self.loop.call_later(min(self.head_seconds, self.body_seconds) / 2, self._look)
+
+    def _look(self) -> None:
+        """Lets go of who keeps us waiting."""
+        if self.transport.is_closing():
+            return
+        waited, cycle = self.loop.time() - self._since, self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            late = waited > self.head_seconds
+        else:
+            late = cycle.more_body and not cycle.response_complete and waited > self.body_seconds
+        if late and not self.flow.read_paused:
+            self.transport.close()
+        else:
+            self._look_later()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone: whoever answers a request of it can stop."""
         super().connection_lost(exc)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
+        self._timer.cancel()
         if self._leaving is not None:
             self._leaving.lost()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what cannot be parsed, and ends the connection, whose state nobody knows any more."""
-        body = orjson.dumps({"detail": msg, "code": "bad_request"})
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        status, code = b"400 Bad Request", "bad_request"
+        if self._too_large:
+            status, code = b"431 Request Header Fields Too Large", "head_too_large"
+            msg = f"the head of the request is larger than {self.head_bytes} bytes (setting limits.head_bytes)"
+        body = orjson.dumps({"detail": msg, "code": code})
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % status
         self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         self.transport.close()
+
+
+def protocol_of(limits: LimitSettings) -> type[SteelyardProtocol]:
+    """The protocol with the limits of the settings."""
+    values = {"head_seconds": limits.head_seconds, "body_seconds": limits.body_seconds, "head_bytes": limits.head_bytes}
+    return type("BoundedProtocol", (SteelyardProtocol,), values)

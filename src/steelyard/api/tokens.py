@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steelyard.api import answers
-from steelyard.api.operations import Described, answers_of
+from steelyard.api.operations import answer_of, answers_of
 from steelyard.api.requests import header, read_body, server_of
 from steelyard.errors import BadTokenRequest, RateLimited, SteelyardError, TooLarge, Unauthorized
 from steelyard.records.forms import Shown
@@ -66,11 +66,12 @@ class WorkloadTokenExchangeResponse(Shown):
 
 
 class WorkloadTokenExchangeErrorResponse(Shown):
-    """Why there is none (RFC 6749, 5.2)."""
+    """Why there is none: in OAuth's words (RFC 6749, 5.2), and beside them as any error says it."""
 
     error: str
-    error_description: str | None
-    error_uri: str | None = None
+    error_description: str
+    detail: str
+    code: str
 
 
 @router.get(
@@ -103,16 +104,10 @@ async def jwks(request: Request) -> Response:
     summary="Trade a workload's token",
     responses={
         **answers_of(200, WorkloadTokenExchangeResponse, ()),
-        400: Described(
-            {
-                "description": "The request is wrong, or the token is not taken.",
-                "content": {
-                    "application/json": {"schema": {"$ref": "#/components/schemas/WorkloadTokenExchangeErrorResponse"}}
-                },
-            },
-            WorkloadTokenExchangeErrorResponse,
-        ),
-        401: Described({"description": "There is no such client."}),
+        **answer_of(400, "The request is wrong, or the token is not taken.", WorkloadTokenExchangeErrorResponse),
+        **answer_of(401, "There is no such client.", WorkloadTokenExchangeErrorResponse),
+        **answer_of(429, "Too many trades have failed.", WorkloadTokenExchangeErrorResponse),
+        **answer_of(503, "The token's issuer does not answer.", WorkloadTokenExchangeErrorResponse),
     },
     openapi_extra={
         "requestBody": {
@@ -172,5 +167,5 @@ def _refused(error: SteelyardError) -> Response:
     elif isinstance(error, RateLimited):
         name = "slow_down"
     headers = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
-    body = {"error": name, "error_description": error.message}
+    body = {"error": name, "error_description": error.message, "detail": error.message, "code": error.code}
     return answers.json(body, error.status, headers=[*_NO_STORE, *headers])

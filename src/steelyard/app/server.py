@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from steelyard import __version__
-from steelyard.api.protocol import SteelyardProtocol
+from steelyard.api.protocol import protocol_of
 from steelyard.api.requests import Stopping
 from steelyard.app.assembly import build_app
 from steelyard.app.context import open_context
@@ -66,7 +66,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             build_app(settings, context, stopping),
             loop="uvloop",
-            http=SteelyardProtocol,
+            http=protocol_of(settings.limits),
             ws="none",
             lifespan="on",
             access_log=False,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from steelyard import __version__
+from steelyard.cli.audit import build_audit
 from steelyard.cli.errors import EXIT_CODES
 from steelyard.cli.feed import events
 from steelyard.cli.files import build_files
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     app.add_typer(build_secrets(_EPILOG))
     app.add_typer(build_keys(_EPILOG))
     app.add_typer(build_members(_EPILOG))
+    app.add_typer(build_audit(_EPILOG))
     for name, function in _WHOLE.items():
         app.command(name)(with_session(function))
     app.command("login")(with_session(login, signs_in=False))

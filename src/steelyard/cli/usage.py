@@ -140,11 +140,11 @@ def _query(filters: Mapping[str, str | None]) -> dict[str, str | int | list[str]
     query: dict[str, str | int | list[str]] = {}
     for name, value in filters.items():
         if value is not None:
-            query[name] = _moment(value) if name in {"since", "until"} else value
+            query[name] = moment(value) if name in {"since", "until"} else value
     return query
 
 
-def _moment(text: str) -> str:
+def moment(text: str) -> str:
     """A time as the server takes it; the server says what is wrong with one that is neither this nor that."""
     found = _AGO.fullmatch(text)
     if found is None:

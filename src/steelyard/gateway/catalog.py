@@ -1,6 +1,7 @@
 """Which names can be asked for, as OpenAI's and Anthropic's clients list models; and whether a provider is ready."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from steelyard.gateway.schemas import answers_of
 from steelyard.records.conditions import parse_conditions
 from steelyard.scope import IDENTITY, SERVER
 
-_EXEC = "inference.gateway.openai.exec"
+_EXEC, _MODEL_EXEC = "inference.gateway.openai.exec", "inference.gateway.model.exec"
 router = APIRouter(default_response_class=Response, tags=["inference"])
 _MODEL: dict[str, Any] = {
     "type": "object",
@@ -55,7 +56,7 @@ _ONE = answers_of(_MODEL, {**_MISSING, 412: "`If-Match` does not hold."})
 )
 async def list_all(request: Request) -> Response:
     """The virtual models and models of all workspaces that somebody serves. OpenAI's fields and Anthropic's, in one."""
-    return _listed(_callable(request, await list_served(_context(request), None)))
+    return _listed(_callable(request, await list_served(_context(request), None, _may(request))))
 
 
 @router.get(
@@ -74,7 +75,7 @@ async def get_any(request: Request, name: str) -> Response:
 )
 async def list_workspace(request: Request, workspace: str) -> Response:
     """As `/v1/models`, of one workspace."""
-    return _listed(_callable(request, await list_served(_context(request), workspace)))
+    return _listed(_callable(request, await list_served(_context(request), workspace, _may(request))))
 
 
 @router.get(
@@ -103,7 +104,7 @@ async def ready(request: Request, workspace: str, name: str) -> Response:
 
 
 async def _one(request: Request, home: str, name: str) -> Response:
-    found = await is_served(_context(request), home, name)
+    found = await is_served(_context(request), home, name, _may(request))
     if found is None or not _callable(request, [found]):
         raise NotFound(f"there is no model {name[:200]!r} that can be asked")
     body = orjson.dumps(_entry(*found))
@@ -144,6 +145,12 @@ def _callable(request: Request, found: list[tuple[str, str]]) -> list[tuple[str,
         return found
     access = identity.access
     return [one for one in found if access.may(_EXEC, one[0].partition("/")[0]) and access.may_call(one[0])]
+
+
+def _may(request: Request) -> Callable[[str], bool]:
+    """Whether the caller may ask the models of a workspace."""
+    identity: Identity | None = request.scope.get(IDENTITY)
+    return lambda workspace: identity is None or identity.access.may(_MODEL_EXEC, workspace)
 
 
 def _context(request: Request) -> Context:

@@ -74,6 +74,8 @@ class Entry:
             if route is None:
                 route = await table.route(home, text)
             asker.require_model(route.name)
+            if route.elsewhere:
+                asker.require_reach(route.elsewhere, route.name)
             call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
             await self._gateway.answer(call, route, asker, send)
         except SteelyardError as error:
@@ -96,7 +98,7 @@ class Entry:
         async def run() -> None:
             asker = asker_of(scope)
             asker.require(_BY_PROVIDER, workspace)
-            asker.require_model(f"{workspace}/{name}")
+            asker.require_unbound()
             call = await self._call(scope, receive, dialect, path, needs_body=False, raw=True)
             target, rules = await self._gateway.parts.table.provider(workspace, name)
             model = call.body.get("model") if call.body else None

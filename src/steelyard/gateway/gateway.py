@@ -1,13 +1,14 @@
 """The gateway as a whole: answers requests for inference, from the name that they call to the usage that they leave."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.types import Send
 
 from steelyard.actions.context import forbidden
+from steelyard.actions.serving import missing_elsewhere
 from steelyard.errors import Forbidden, NotServed, SteelyardError
 from steelyard.gateway.answering import error_answer, send_error
 from steelyard.gateway.attempts import AttemptFailed, Attempts, Opened
@@ -56,6 +57,18 @@ class Asker(NamedTuple):
         """Raises Forbidden if their key is not for that name."""
         if self.access is not None and not self.access.may_call(name):
             raise Forbidden(f"this key is not for the model {name!r}")
+
+    def require_unbound(self) -> None:
+        """Raises Forbidden if their key is for some models only: a provider can be asked for any."""
+        if self.access is not None and self.access.models is not None:
+            raise Forbidden("this key is for some models only, and asks no provider directly")
+
+    def require_reach(self, workspaces: Iterable[str], name: str) -> None:
+        """Raises NotFound if what a name stands for is in a workspace in which they may not ask: as if it were not
+        there.
+        """
+        if self.access is not None and not all(self.access.may(_EXEC, one) for one in workspaces):
+            raise missing_elsewhere(name)
 
 
 @dataclass(slots=True)
@@ -304,15 +317,12 @@ class Gateway:
 
 def _for(asker: Asker, route: Route, candidate: Candidate) -> Candidate:
     """The candidate, as far as the asker may use who serves it: a record that names a provider of another workspace
-    does not lend them its keys. Raises Forbidden if nothing is left.
+    does not lend them its keys. Where nobody is left, nobody serves it.
     """
     access = asker.access
     if access is None or not candidate.elsewhere(route.workspace):
         return candidate
-    kept = candidate.only(lambda workspace: workspace == route.workspace or access.may(_EXEC, workspace))
-    if not kept.targets:
-        raise Forbidden(f"who serves {candidate.model!r} is of a workspace in which you do not have {_EXEC}")
-    return kept
+    return candidate.only(lambda workspace: workspace == route.workspace or access.may(_EXEC, workspace))
 
 
 def _sticky(call: Call, route: Route) -> str | None:

@@ -31,7 +31,7 @@ DIALECTS: Mapping[str, str] = {"OPENAI_CHAT": "openai.chat", "ANTHROPIC_MESSAGES
 """The dialect of each backend format."""
 _MOST = 20_000
 # Records of these kinds do not change who serves a model.
-_UNRELATED = frozenset({"fileset", "project", "prompt", "webhook"})
+_UNRELATED = frozenset({"fileset", "project", "prompt", "webhook", "api-key", "role-binding"})
 _MODEL = "model"
 _BAD = frozenset({"ERROR", "LOST"})
 
@@ -170,6 +170,7 @@ class Route:
     __slots__ = (
         "_bounds",
         "candidates",
+        "elsewhere",
         "fallbacks",
         "name",
         "recorder",
@@ -191,10 +192,15 @@ class Route:
         self.virtual = serving.virtual
         self.candidates = tuple(candidates)
         self.fallbacks = tuple(fallbacks)
+        homes = {one.model.partition("/")[0] for one in (*candidates, *fallbacks)}
+        self.elsewhere = frozenset(homes - {serving.workspace})
+        """The other workspaces whose models it leads to."""
         rules = rules_of(serving.limits)
         self.rule_ids = frozenset(rule.id for rule in rules)
+        """Those of all limits of the workspace."""
         models = {one.model for one in (*candidates, *fallbacks)}
         self.rules: tuple[LimitRule, ...] = tuple(rule for rule in rules if rule.model is None or rule.model in models)
+        """Those that can be about a request of the route."""
         self.recorder: Recorder | None = recorder_for(serving.recording)
         sticky = serving.sticky or {}
         self.sticky_by: bytes | None = None

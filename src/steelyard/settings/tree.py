@@ -14,6 +14,7 @@ from steelyard.settings.access import AuthSettings
 from steelyard.settings.inference import GatewaySettings, TelemetrySettings, UsageSettings
 from steelyard.settings.values import (
     Items,
+    Seconds,
     Section,
     Whole,
     Words,
@@ -59,6 +60,18 @@ class LimitSettings(Section):
     )
     json_depth: Whole = Field(
         64, ge=8, le=128, description="How deeply arrays and objects of a body may be nested; deeper is 422."
+    )
+    head_seconds: Seconds = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="How long, in seconds, the head of a request may take to come; half as long again at the most.",
+    )
+    head_bytes: Whole = Field(
+        65_536, ge=4096, le=1_048_576, description="The largest head of a request, in bytes; a larger one is 431."
+    )
+    body_seconds: Seconds = Field(
+        120, gt=0, le=86_400, description="The longest silence, in seconds, within the body of a request."
     )
     shutdown_seconds: Whole = Field(
         10, ge=0, le=3600, description="How long a stopping server waits, in seconds, for requests under way."

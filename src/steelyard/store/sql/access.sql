@@ -39,3 +39,8 @@ SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1;
 INSERT INTO audit (seq, at, outcome, action, subject, key_id, issuer, address, request_id, rule, kind, workspace, name,
                    record_id, revision, detail, hash)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: whole_audit
+SELECT seq, at, outcome, action, subject, key_id, issuer, address, request_id, rule, kind, workspace, name, record_id,
+       revision, detail, hash
+FROM audit ORDER BY seq;

@@ -157,14 +157,11 @@ def _proxy(router: APIRouter, path: str, endpoint: Callable[..., Any], operation
 
 
 def _short_route(router: APIRouter, holder: Holder, path: str, title: str) -> None:
-    @router.post(
-        f"/{path}",
-        summary=title,
-        responses=ANSWERS,
-        openapi_extra=body_of(path),
-        operation_id=path.removeprefix("v1/").replace("/", "_"),
-    )
-    @router.api_route(f"/{path}", methods=[*METHODS[:1], *METHODS[2:]], include_in_schema=False)
+    operation = path.removeprefix("v1/").replace("/", "_")
+    others = [method for method in METHODS if method != "POST"]
+
+    @router.post(f"/{path}", summary=title, responses=ANSWERS, openapi_extra=body_of(path), operation_id=operation)
+    @router.api_route(f"/{path}", methods=others, include_in_schema=False, operation_id=operation)
     async def short(request: Request) -> Response:
         """The model is `workspace/name`, or the bare name of one in the workspace `default`."""
         return Relay(lambda scope, receive, send: holder.entry.by_body(scope, receive, send, HOME, path))

@@ -16,6 +16,8 @@ from tests.servers import Server, running
 TIMES = 10_000
 WRITERS = 4
 CLIENTS = 8
+PAUSE = 0.003
+"""Between the requests of one of the clients, in seconds: what is tested needs the processors too."""
 PATHS = {"OPENAI_CHAT": "/v1/chat/completions", "ANTHROPIC_MESSAGES": "/v1/messages"}
 CHAT = PATHS["OPENAI_CHAT"]
 _workspaces = count(1)
@@ -69,7 +71,7 @@ class World:
 
     @asynccontextmanager
     async def crowd(self, *models: str) -> AsyncIterator[list[int]]:
-        """Clients that ask for the models without a pause; the number of their requests is in the list."""
+        """Clients that ask for the models all the time; the number of their requests is in the list."""
         asked = [0]
 
         async def one(number: int) -> None:
@@ -77,6 +79,7 @@ class World:
                 for turn in count(number):
                     await client.ask(f"{self.name}/{models[turn % len(models)]}")
                     asked[0] += 1
+                    await asyncio.sleep(PAUSE)
 
         tasks = [asyncio.create_task(one(number)) for number in range(CLIENTS)]
         try:

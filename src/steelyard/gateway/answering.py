@@ -10,6 +10,7 @@ from steelyard.errors import Conflict, InvalidInput, SteelyardError
 from steelyard.gateway.attempts import AttemptFailed
 from steelyard.gateway.dialects.errors import error_body, message_in
 from steelyard.gateway.headers import Header
+from steelyard.gateway.paths import OTHER
 from steelyard.gateway.sending import send_whole
 
 _OPENAI = "openai.chat"
@@ -51,7 +52,9 @@ def _of_attempt(failed: AttemptFailed, dialect: str, client: str) -> ErrorAnswer
     said: dict[str, Any] = error_body(client, failed.status, error.message, error.code) | error.details
     if failed.dialect == dialect and failed.upstream_status not in _NAMES_ITSELF:
         own = _own(failed.body, client)
-        if own is not None:
+        if dialect == OTHER:
+            said |= _object_in(failed.body)  # in whatever shape
+        elif own is not None:
             said = {"detail": message_in(own.get("error")) or error.message, "code": error.code, **own}
     headers = [header for header in failed.headers if header[0] != b"content-type"]
     return ErrorAnswer(failed.status, headers, orjson.dumps(said, default=str), error.code, error.message)
@@ -59,16 +62,21 @@ def _of_attempt(failed: AttemptFailed, dialect: str, client: str) -> ErrorAnswer
 
 def _own(body: bytes, client: str) -> dict[str, Any] | None:
     """The upstream's own error, if it has the shape that clients of the dialect `client` know."""
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    error = said.get("error") if isinstance(said, dict) else None
+    said = _object_in(body)
+    error = said.get("error")
     if not isinstance(error, Mapping) or not isinstance(error.get("message"), str):
         return None
     if client == "anthropic.messages" and (said.get("type") != "error" or not isinstance(error.get("type"), str)):
         return None
-    return {**said}
+    return said
+
+
+def _object_in(body: bytes) -> dict[str, Any]:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 async def send_error(send: Send, said: ErrorAnswer) -> None:

@@ -55,7 +55,7 @@ class Entry:
     async def _answered(
         self, scope: Scope, receive: Receive, send: Send, home: str, name: str | None, path: str
     ) -> None:
-        dialect = OPERATIONS.get(path, OTHER)
+        path, dialect = _meant(path)
         permission = _BY_BODY if name is None else _BY_NAME
         leaving, task = scope.get(LEAVING), asyncio.current_task()
         if leaving is not None and task is not None:
@@ -93,7 +93,7 @@ class Entry:
         self, scope: Scope, receive: Receive, send: Send, workspace: str, name: str, path: str
     ) -> None:
         """A request to a provider, which goes on as it is."""
-        dialect = OPERATIONS.get(path, OTHER)
+        path, dialect = _meant(path)
 
         async def run() -> None:
             asker = asker_of(scope)
@@ -134,16 +134,18 @@ class Entry:
         if dialect != OTHER and method != "POST" and not raw:
             raise MethodNotAllowed(f"Method Not Allowed; allowed: POST, not {method}", headers={"Allow": "POST"})
         data = await self._read(receive, headers)
-        body: dict[str, Any] | None = None
-        if data and _is_json(headers):
-            body = _parsed(data)
-        elif dialect != OTHER or needs_body:
-            if data and headers.get(b"content-type"):
-                kind = headers[b"content-type"].decode("latin-1")[:100]
-                raise UnsupportedMediaType(f"the body must be application/json, not {kind!r}")
-            raise BadCall("the body is empty" if not data else "the body needs Content-Type: application/json")
         if headers.get(b"content-encoding") not in _UNCOMPRESSED:
             raise UnsupportedMediaType("bodies are taken uncompressed; leave out Content-Encoding")
+        body: dict[str, Any] | None = None
+        if raw:
+            body = _object_in(data) if data and _is_json(headers) else None
+        elif data and _is_json(headers):
+            body = _parsed(data)
+        elif dialect != OTHER or needs_body:
+            if not data:
+                raise BadCall("the body is empty")
+            kind = headers.get(b"content-type", b"").decode("latin-1")[:100]
+            raise UnsupportedMediaType(f"the body must be application/json, not {kind!r}")
         return Call(
             request_id=scope[REQUEST_ID],
             method=method,
@@ -153,7 +155,7 @@ class Entry:
             raw=data,
             body=body,
             client_headers=headers,
-            headers=self._gateway.parts.lists.to_upstream(headers.items(), raw=raw),
+            headers=self._gateway.parts.lists.to_upstream(headers.items(), raw=raw or dialect == OTHER),
             started=self._loop.time(),
         )
 
@@ -199,6 +201,18 @@ def _workspace_of(text: str, home: str) -> str:
     return workspace if between else home
 
 
+def _meant(path: str) -> tuple[str, str]:
+    """A path as it is known, and its dialect: slashes around it are of the base URL of a client."""
+    dialect = OPERATIONS.get(path)
+    if dialect is None:
+        stripped = path.strip("/")
+        dialect = OPERATIONS.get(stripped)
+        if dialect is None:
+            return path, OTHER
+        path = stripped
+    return path, dialect
+
+
 def _is_json(headers: Mapping[bytes, bytes]) -> bool:
     kind = headers.get(b"content-type", b"")
     if kind == b"application/json":
@@ -215,6 +229,15 @@ def _parsed(data: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadCall("the body must be a JSON object")
     return body
+
+
+def _object_in(data: bytes) -> dict[str, Any] | None:
+    """The object that a body is; None for anything else, which goes on as it is too."""
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _model_of(body: dict[str, Any] | None) -> str:

@@ -57,6 +57,7 @@ def body_of(path: str | None, *, required: bool = True) -> dict[str, Any]:
 def answers_of(schema: Schema, errors: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     """The answers of an operation that is no inference: the good one, and errors in the shape of all others."""
     plain = {key: value for key, value in ERROR.items() if key != "description"} | {"required": ["detail", "code"]}
+    errors = {422: "A part of the path that no name has.", **errors}
     described = {200: ("Done.", schema), **{status: (what, plain) for status, what in errors.items()}}
     return {
         status: {"description": what, "content": {"application/json": {"schema": shape}}}

@@ -15,7 +15,7 @@ from steelyard.outbound.policy import OutboundPolicy, Target, check_url
 from tests.gateway.asked import LOOPBACK
 
 PATIENCE = 10.0
-GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
 EMPTY = OK + b"content-length: 0\r\n\r\n"
 

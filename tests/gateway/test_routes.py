@@ -190,7 +190,7 @@ def test_a_body_that_is_too_large(door: Gate, route: str) -> None:
     where = urlsplit(door.server.url)
     assert where.hostname and where.port
     with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-        head = f"POST {route} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n"
+        head = f"POST {route} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
@@ -414,7 +414,7 @@ def test_no_path_leaves_the_providers_base(space: Space, raw: str, engine: Upstr
 def _as_it_is(space: Space, path: str) -> int:
     where = space.http.base_url
     with socket.create_connection((where.host, where.port or 80), timeout=10) as connection:
-        connection.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\n".encode() + b"content-length: 2\r\n")
+        connection.sendall(f"POST {path} HTTP/1.1\r\nhost: localhost\r\n".encode() + b"content-length: 2\r\n")
         connection.sendall(b"content-type: application/json\r\nconnection: close\r\n\r\n{}")
         return int(connection.recv(20).split()[1])
 

@@ -99,7 +99,7 @@ def test_each_cut_is_where_it_should_be(engine: Upstream) -> None:
 
 def _raw(engine: Upstream, body: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", engine.port), timeout=5) as connection:
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         come = b""
         while not come.endswith(b"0\r\n\r\n") and (part := connection.recv(65536)):
@@ -121,7 +121,7 @@ def test_it_knows_when_its_client_leaves(engine: Upstream) -> None:
 def test_it_answers_before_the_body_has_come(engine: Upstream) -> None:
     engine.next(faults.EARLY)
     with socket.create_connection(("127.0.0.1", engine.port), timeout=5) as connection:
-        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n")
+        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 

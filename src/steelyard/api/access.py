@@ -11,7 +11,7 @@ from steelyard.actions import bindings, keys
 from steelyard.api import answers
 from steelyard.api.operations import answers_of, body_of
 from steelyard.api.parameters import Home
-from steelyard.api.requests import caller_of, context_of, identity_of, parsed, raw_body
+from steelyard.api.requests import caller_of, conditions_of, context_of, identity_of, parsed, raw_body
 from steelyard.api.resources import wait_for_roles
 from steelyard.records.access import SYSTEM, Binding
 from steelyard.records.forms import Form, Shown, validate
@@ -20,7 +20,8 @@ from steelyard.records.keys import CreateKeyRequest, KeyBody, Subject, key_docum
 router = APIRouter(tags=["access"], default_response_class=Response)
 _KEYS, _BINDINGS = "/apis/auth/v2/keys", "/apis/auth/v2/iam/role-bindings"
 _MEMBERS = "/apis/entities/v2/workspaces/{workspace}/members"
-_READ, _WRITE = (401, 403, 404, 422, 503), (401, 403, 404, 409, 413, 415, 422, 503, 507)
+_READ = (400, 401, 403, 404, 412, 422, 503)
+_WRITE = (400, 401, 403, 404, 409, 412, 413, 415, 422, 503, 507)
 _NO_STORE = [(b"cache-control", b"no-store")]
 
 
@@ -284,7 +285,11 @@ async def create_role_binding(request: Request) -> Response:
 )
 async def get_role_binding(request: Request, name: str) -> Response:
     """By its name, which is its id."""
-    return answers.json(_binding(await bindings.get_binding(context_of(request), caller_of(request), name)))
+    found = await bindings.get_binding(context_of(request), caller_of(request), name)
+    etag = _etag(found)
+    if conditions_of(request).unchanged_since(etag):
+        return Response(status_code=304, headers={"etag": etag})
+    return answers.json(_binding(found), headers=[(b"etag", etag.encode())])
 
 
 @router.delete(
@@ -296,8 +301,15 @@ async def get_role_binding(request: Request, name: str) -> Response:
 )
 async def delete_role_binding(request: Request, name: str) -> Response:
     """In force for the next request; the last administrator stays."""
-    gone = await bindings.delete_binding(context_of(request), caller_of(request), name)
+    context, caller = context_of(request), caller_of(request)
+    conditions_of(request).unchanged_since(_etag(await bindings.get_binding(context, caller, name)))
+    gone = await bindings.delete_binding(context, caller, name)
     return answers.json({"message": "Role binding revoked", "id": gone.id})
+
+
+def _etag(one: Binding) -> str:
+    """A binding changes once: when it is revoked."""
+    return f'"{one.id}.{1 if one.revoked_at is None else 2}"'
 
 
 def _binding(one: Binding) -> dict[str, Any]:

@@ -68,22 +68,18 @@ def _proxies_of(settings: Settings) -> Proxies | None:
     return Proxies(given.proxy_addresses, given.proxy_secret.get_secret_value(), reserved)
 
 
-def check_exposure(settings: Settings) -> None:
-    """Says that everybody may do everything, where that is so. Raises StartupError where others could reach that."""
+def exposure_of(settings: Settings) -> str | None:
+    """What to say where everybody may do everything. Raises StartupError where others could reach that unawares."""
     if settings.auth.enabled:
-        return
+        return None
     if is_loopback(settings.host):
-        print(  # noqa: T201 - said to whoever started us
-            "No authentication: whoever reaches this address on this machine may do everything "
-            "(setting auth.enabled changes that).",
-            file=sys.stderr,
-            flush=True,
-        )
-    elif not settings.auth.insecure:
-        raise StartupError(
-            f"{settings.host} can be reached from elsewhere, and nobody would have to say who they are: set "
-            "auth.enabled=true, listen on 127.0.0.1, or insist with --insecure"
-        )
+        return "No authentication: whoever is on this machine may do everything (setting auth.enabled changes that)."
+    if settings.auth.insecure:
+        return "No authentication, as auth.insecure insists: whoever reaches this address may do everything."
+    raise StartupError(
+        f"{settings.host} can be reached from elsewhere, and nobody would have to say who they are: set "
+        "auth.enabled=true, listen on 127.0.0.1, or insist with --insecure"
+    )
 
 
 async def seed_access(context: Context, admin_email: str | None) -> str | None:

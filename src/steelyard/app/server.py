@@ -16,7 +16,7 @@ from steelyard.api.protocol import protocol_of
 from steelyard.api.requests import Stopping
 from steelyard.app.assembly import build_app
 from steelyard.app.context import open_context
-from steelyard.app.doors import check_exposure
+from steelyard.app.doors import exposure_of
 from steelyard.errors import StartupError
 from steelyard.settings import Settings
 from steelyard.store.data_folder import DataFolder
@@ -25,8 +25,11 @@ from steelyard.store.data_folder import DataFolder
 class _Server(uvicorn.Server):
     """Says where it listens once it does, and that it stops before it waits for the answers under way."""
 
-    def __init__(self, config: uvicorn.Config, data_dir: Path, on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, data_dir: Path, exposure: str | None, on_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._exposure = exposure
         self._data_dir = data_dir
         self._on_stop = on_stop
 
@@ -43,7 +46,8 @@ class _Server(uvicorn.Server):
             host, port = sockets[0].getsockname()[:2]
             host = f"[{host}]" if ":" in host else host
             print(  # noqa: T201 - said to whoever started us, whatever the log's level
-                f"Steelyard {__version__} listens on http://{host}:{port} (data in {self._data_dir}, docs at /docs)",
+                f"Steelyard {__version__} listens on http://{host}:{port} (data in {self._data_dir}, docs at /docs)"
+                + (f"\n{self._exposure}" if self._exposure else ""),
                 file=sys.stderr,
                 flush=True,
             )
@@ -53,7 +57,7 @@ def serve(settings: Settings) -> None:
     """Runs the server until it is told to stop. Raises StartupError if it cannot start."""
     logging.basicConfig(level=settings.log.level.upper(), format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)  # what is in the data folder is nobody else's business
-    check_exposure(settings)
+    exposure = exposure_of(settings)
     folder = DataFolder.claim(settings.data_dir)
     try:
         listener = _listen(settings.host, settings.port)
@@ -81,7 +85,7 @@ def serve(settings: Settings) -> None:
         # asked for is no failure.
         for asked in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked, lambda *_: None)
-        _Server(config, settings.data_dir, stop).run([listener])
+        _Server(config, settings.data_dir, exposure, stop).run([listener])
     finally:
         folder.release()
 

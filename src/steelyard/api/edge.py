@@ -75,6 +75,8 @@ class Edge:
         finally:
             seconds = perf_counter() - started
             self._metrics.count(scope["method"], route_of(scope), status, seconds)
+            if status in {401, 403} and self._door is not None:
+                self._door.refused(scope, status)
             if self._access_log is not None:
                 self._access_log.write(scope, status, seconds)
 

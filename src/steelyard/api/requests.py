@@ -95,8 +95,10 @@ def caller_of(request: Request) -> Caller:
     if identity is None:
         return Caller(None, request_id, reason or None)
     principal, client = identity.principal, request.scope.get("client")
-    by = By(identity.key_id, principal.issuer, client[0] if client else None, request.scope.get(RULE))
-    return Caller(principal.subject, request_id, reason or None, identity.access, by)
+    access, asked = identity.access, request.scope.get(RULE)
+    rule = access.rule(*asked) if asked is not None else None
+    by = By(identity.key_id, principal.issuer, client[0] if client else None, rule)
+    return Caller(principal.subject, request_id, reason or None, access, by)
 
 
 def conditions_of(request: Request) -> Conditions:

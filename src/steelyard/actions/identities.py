@@ -110,4 +110,9 @@ class Identities:
             if every or bindings:
                 self._directory.put_bindings(await tx.bindings())
 
-        await self._context.store.read(action)
+        try:
+            await self._context.store.read(action)
+        except BaseException:  # what could not be read is read by the next one: nobody is let in by what was so before
+            self._all, self._bindings = self._all or every, self._bindings or bindings
+            self._changed |= changed
+            raise

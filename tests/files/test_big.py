@@ -71,7 +71,7 @@ def test_a_server_that_is_killed_in_the_middle_keeps_nothing_half(data_dir: Path
         http.post(FILESETS, json={"name": "weights"})
         assert http.put(f"{HOME}/-/whole", content=b"whole").status_code == 200
         with connected(server) as connection:
-            head = f"PUT {HOME}/-/half HTTP/1.1\r\nHost: x\r\nContent-Length: {20 * MIB}\r\n\r\n"
+            head = f"PUT {HOME}/-/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: {20 * MIB}\r\n\r\n"
             connection.sendall(head.encode() + bytes(10 * MIB))
             server.kill()
     with running(data_dir) as server, httpx.Client(base_url=server.url) as http:

@@ -158,7 +158,7 @@ def test_nothing_is_both_a_file_and_a_folder(http: httpx.Client, home: str) -> N
 
 
 def test_what_has_no_place_is_told_before_the_bytes_are_taken(server: Server, home: str) -> None:
-    head = f"PUT {home}-no/-/f HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n"
+    head = f"PUT {home}-no/-/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n"
     with connected(server) as connection:
         connection.sendall(head.encode())
 
@@ -166,7 +166,7 @@ def test_what_has_no_place_is_told_before_the_bytes_are_taken(server: Server, ho
 
 
 def test_a_sender_who_asks_first_is_told_to_go_on(server: Server, home: str) -> None:
-    head = f"PUT {home}/-/f HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    head = f"PUT {home}/-/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     with connected(server) as connection:
         connection.sendall(head.encode())
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -178,7 +178,7 @@ def test_a_sender_who_asks_first_is_told_to_go_on(server: Server, home: str) -> 
 def test_a_sender_who_leaves_leaves_nothing(server: Server, http: httpx.Client, home: str) -> None:
     uploads = server.data_dir / "uploads"
     before = set(uploads.iterdir())
-    head = f"PUT {home}/-/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    head = f"PUT {home}/-/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     until = time.monotonic() + 20
     with connected(server) as connection:
         connection.sendall(head.encode() + b"x" * 500_000)

@@ -68,6 +68,10 @@ class Gatekeeper:
         identity = scope.get(IDENTITY)
         self._refusals.add(identity, _address_of(scope), scope[REQUEST_ID], scope["method"], scope["path"], status)
 
+    async def again(self, scope: Scope) -> Identity | None:
+        """Who sends a request, by what is so now: for answers that go on for long. Raises Unauthorized."""
+        return await self._identified(scope, credential_of(scope[HEADERS]), _address_of(scope))
+
     async def _identified(self, scope: Scope, credential: str | None, address: str | None) -> Identity | None:
         if credential is None:
             return await self._by_proxy(scope[HEADERS], scope["method"], address)

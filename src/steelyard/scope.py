@@ -13,7 +13,7 @@ SERVER = "steelyard.server"
 IDENTITY = "steelyard.identity"
 """Who is calling; None for nobody who has said so. It is not there on a server without authentication."""
 RULE = "steelyard.rule"
-"""By which role the operation is allowed, for the audit."""
+"""The permission by which the operation is allowed, and where the caller has it, for the audit."""
 LEAVING = "steelyard.leaving"
 """A `Leaving`: how to hear that the client has gone."""
 

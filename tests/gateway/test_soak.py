@@ -16,7 +16,8 @@ import uvicorn
 
 from steelyard.api.protocol import SteelyardProtocol
 from steelyard.api.requests import Stopping
-from steelyard.app import build_app, open_context
+from steelyard.app.assembly import build_app
+from steelyard.app.context import open_context
 from steelyard.gateway.connection import Answer
 from steelyard.settings import Settings
 from steelyard.store.data_folder import DataFolder

@@ -12,8 +12,9 @@ from steelyard.records.workspaces import EVERY_WORKSPACE
 _SIGN_IN = "say who you are: Authorization: Bearer with an API key, or with a token of the identity provider"
 
 
-def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> str | None:
-    """By which role, of which binding, somebody may do an operation; None where nobody needs one.
+def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """The permission that lets somebody do an operation, and the workspace in which they have it (None: the whole
+    server); None where nobody needs one.
 
     Raises Unauthorized for somebody who has not said who they are, Forbidden. It is asked before anything is looked up:
     that a workspace is not there, and that one may not see it, are one answer.
@@ -34,14 +35,14 @@ def admit(identity: Identity | None, rule: Rule, path: Mapping[str, Any]) -> str
             return None  # the answer holds what may be seen
         if not access.may(permission, workspace):
             raise forbidden(permission, workspace)
-        return access.rules.get((workspace, permission)) or access.rules.get(("", permission))
+        return permission, workspace
     if where in {"anywhere", "named"}:
         if not access.may_anywhere(permission):
             raise forbidden(permission, None)
         return None
     if not access.may(permission, None):
         raise forbidden(permission, None)
-    return access.rules.get(("", permission))
+    return permission, None
 
 
 def not_signed_in() -> Unauthorized:

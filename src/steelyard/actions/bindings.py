@@ -14,8 +14,8 @@ from steelyard.store.protocol import ReadTransaction, WriteTransaction
 
 ADMIN, PLATFORM_ADMIN = "Admin", "PlatformAdmin"
 _ONLY_BY_PLATFORM = PLATFORM_ROLES | {"Service"}
-_GIVEN = ROLES["Service"] | {"iam.bundle.read"}
-"""What those who give it do not have themselves."""
+_INSTEAD = {"secrets.access": "secrets.update"}
+"""What somebody must have to give what nobody has."""
 
 
 class Member(NamedTuple):
@@ -151,7 +151,8 @@ def check_roles(caller: Caller, workspace: str, roles: Sequence[str]) -> None:
         raise forbidden("iam.create", None)
     # What a key takes away from its owner, its holder cannot give to somebody else, and so have it through them.
     where = None if workspace == SYSTEM and PLATFORM_ROLES.intersection(roles) else workspace
-    lacking = sorted({one for role in roles for one in ROLES[role] - _GIVEN if not caller.may(one, where)})
+    needed = {_INSTEAD.get(one, one) for role in roles for one in ROLES[role]}
+    lacking = sorted(one for one in needed if not caller.may(one, where))
     if lacking:
         raise forbidden(lacking[0], where)
     if caller.access is not None and caller.access.models is not None:

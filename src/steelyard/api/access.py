@@ -22,7 +22,6 @@ _KEYS, _BINDINGS = "/apis/auth/v2/keys", "/apis/auth/v2/iam/role-bindings"
 _MEMBERS = "/apis/entities/v2/workspaces/{workspace}/members"
 _READ = (400, 401, 403, 404, 412, 422, 503)
 _WRITE = (400, 401, 403, 404, 409, 412, 413, 415, 422, 503, 507)
-_NO_STORE = [(b"cache-control", b"no-store")]
 
 
 class KeyList(Shown):
@@ -136,7 +135,7 @@ async def create_key(request: Request) -> Response:
     """A key of the caller's own, or of a service. Its text is in this answer, and nowhere else."""
     body = parsed(request, await raw_body(request))
     made = await keys.create_key(context_of(request), caller_of(request), identity_of(request), body)
-    return answers.json({**key_document(made.key), "key": made.text}, 201, headers=_NO_STORE)
+    return answers.json({**key_document(made.key), "key": made.text}, 201)
 
 
 @router.get(_KEYS, operation_id="list_keys", summary="List API keys", responses=answers_of(200, KeyList, _READ))

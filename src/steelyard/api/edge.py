@@ -15,6 +15,14 @@ from steelyard.api.gatekeeper import Door
 from steelyard.api.requests import Server
 from steelyard.scope import HEADERS, REQUEST_ID, ROUTE, SERVER
 
+_SECURE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_SECRETS, _PAGES = ("/apis/secrets/", "/apis/auth/"), "/docs"
+_SPECIAL = (*_SECRETS, _PAGES)
+# The page brings all that it needs, part of it within itself; no page of others shows it in a frame.
+_PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _CLIENT_GONE = 499
 """What the log says of a request that broke off before it was all here."""
 
@@ -48,13 +56,16 @@ class Edge:
         found = _TRACE.fullmatch(traceparent) if traceparent else None
         trace_id = found[1] if found else b"0"
         status, complete = 0, False
+        path: str = scope["path"]
+        secure = _secure(path) if path.startswith(_SPECIAL) else _SECURE
 
         # Not a coroutine function itself, but one's result: a frame less for each message.
         def answer(message: Message) -> Awaitable[None]:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id), (b"x-trace-id", trace_id)]
+                own = ((b"x-request-id", request_id), (b"x-trace-id", trace_id), *secure)
+                message["headers"] = [*message["headers"], *own]
             else:
                 complete = not message.get("more_body", False)
             return send(message)
@@ -75,6 +86,8 @@ class Edge:
         finally:
             seconds = perf_counter() - started
             self._metrics.count(scope["method"], route_of(scope), status, seconds)
+            if status in {401, 403} and self._door is not None:
+                self._door.refused(scope, status)
             if self._access_log is not None:
                 self._access_log.write(scope, status, seconds)
 
@@ -87,6 +100,13 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
         for name in headers:
             headers[name] = b", ".join(value for key, value in pairs if key == name)
     return headers
+
+
+def _secure(path: str) -> tuple[tuple[bytes, bytes], ...]:
+    """What a browser, or a cache between, is told of secrets, keys, and pages."""
+    if path.startswith(_SECRETS):
+        return (*_SECURE, (b"cache-control", b"no-store"))
+    return (*_SECURE, (b"content-security-policy", _PAGE_POLICY), (b"x-frame-options", b"DENY"))
 
 
 def _new_request_id() -> bytes:

@@ -8,11 +8,10 @@ from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from steelyard.actions.context import Context
 from steelyard.actions.feed import EventFilter, last_event, read_events
 from steelyard.api import answers
 from steelyard.api.operations import LIST, answers_of
-from steelyard.api.requests import Stopping, context_of, header, server_of
+from steelyard.api.requests import Stopping, context_again, context_of, header, server_of
 from steelyard.errors import InvalidParameters
 from steelyard.records.forms import Shown
 from steelyard.records.registry import KINDS
@@ -74,7 +73,7 @@ async def list_events(
     if streaming:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(
-            _stream(context, server_of(request).stopping, start, wanted),
+            _stream(request, server_of(request).stopping, start, wanted),
             media_type="text/event-stream",
             headers=headers,
         )
@@ -100,10 +99,13 @@ def _cursor(text: str | None) -> int:
     return int(text)
 
 
-async def _stream(context: Context, stopping: Stopping, start: int, wanted: EventFilter) -> AsyncIterator[bytes]:
+async def _stream(request: Request, stopping: Stopping, start: int, wanted: EventFilter) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
     last = start
     while not stopping.asked:
+        context = await context_again(request)
+        if context is None:
+            return  # whoever asks again hears why
         bell = context.store.changed.listen()
         page = await read_events(context, last, _STREAM_PAGE, wanted)
         for event in page.events:

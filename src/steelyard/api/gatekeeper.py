@@ -3,10 +3,11 @@
 On a server without authentication it only turns away requests that a web page somewhere else has made a browser send.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
+from typing import Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steelyard.actions.identities import Identities
 from steelyard.actions.refusals import Refusals
@@ -25,8 +26,14 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-Door = Callable[[Scope, Receive, Send, ASGIApp], Awaitable[None]]
-"""What a request goes through before anything else."""
+class Door(Protocol):
+    """What a request goes through before anything else."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+        """Answers a request, or hands it on."""
+
+    def refused(self, scope: Scope, status: int) -> None:
+        """The request was answered with 401 or 403."""
 
 
 class Gatekeeper:
@@ -42,33 +49,32 @@ class Gatekeeper:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
         """Answers a request, or hands it on with who sends it."""
-        client = scope.get("client")
-        address = client[0] if client else None
-        refused = 0
-
-        async def watch(message: Message) -> None:
-            nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] in {401, 403}:
-                refused = message["status"]
-            await send(message)
-
         identity: Identity | None = None
         try:
-            identity = scope[IDENTITY] = await self._identified(scope, address)
+            if not scope["path"].startswith(_BY_TICKET):
+                credential, address = credential_of(scope[HEADERS]), _address_of(scope)
+                if credential is not None:
+                    identity = self._identities.known(credential, address)
+                if identity is None:
+                    identity = await self._identified(scope, credential, address)
         except SteelyardError as error:
-            await error_response(error, scope["path"], scope["method"])(scope, receive, watch)
-        else:
-            await app(scope, receive, watch)
-        if refused:
-            self._refusals.add(identity, address, scope[REQUEST_ID], scope["method"], scope["path"], refused)
+            await error_response(error, scope["path"], scope["method"])(scope, receive, send)
+            return
+        scope[IDENTITY] = identity
+        await app(scope, receive, send)
 
-    async def _identified(self, scope: Scope, address: str | None) -> Identity | None:
-        headers: Mapping[bytes, bytes] = scope[HEADERS]
-        if scope["path"].startswith(_BY_TICKET):
-            return None
-        credential = credential_of(headers)
+    def refused(self, scope: Scope, status: int) -> None:
+        """Writes it down."""
+        identity = scope.get(IDENTITY)
+        self._refusals.add(identity, _address_of(scope), scope[REQUEST_ID], scope["method"], scope["path"], status)
+
+    async def again(self, scope: Scope) -> Identity | None:
+        """Who sends a request, by what is so now: for answers that go on for long. Raises Unauthorized."""
+        return await self._identified(scope, credential_of(scope[HEADERS]), _address_of(scope))
+
+    async def _identified(self, scope: Scope, credential: str | None, address: str | None) -> Identity | None:
         if credential is None:
-            return await self._by_proxy(headers, scope["method"], address)
+            return await self._by_proxy(scope[HEADERS], scope["method"], address)
         # A key that is right is let in whatever others at that address have tried: no number of guesses that a wire can
         # carry finds one. A token costs work before it is known to be wrong.
         is_key = credential.startswith(KEY_BEGINS)
@@ -91,6 +97,11 @@ class Gatekeeper:
         if method not in _SAFE and from_elsewhere(headers):
             raise Forbidden("a page of another site may not write here")
         return Identity(principal, (await self._identities.directory()).access(principal))
+
+
+def _address_of(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def credential_of(headers: Mapping[bytes, bytes]) -> str | None:
@@ -125,6 +136,9 @@ class OpenDoor:
             await app(scope, receive, send)
         else:
             await error_response(error, scope["path"], scope["method"])(scope, receive, send)
+
+    def refused(self, scope: Scope, status: int) -> None:
+        """There is no audit of requests of nobody."""
 
     def _refusal(self, headers: Mapping[bytes, bytes], method: str) -> Forbidden | None:
         # A name of somebody's that leads to this machine makes a page of theirs one of ours (DNS rebinding).

@@ -162,6 +162,7 @@ class SteelyardProtocol(HttpToolsProtocol):
             if self._too_large:
                 raise ValueError("the head is too large")  # which ends the parsing, and with it the connection
         super().on_headers_complete()
+        self.headers = []  # what comes behind the body as a trailer is no header, and not heard
 
     def _look_later(self) -> None:
         self._timer = self.loop.call_later(min(self.head_seconds, self.body_seconds) / 2, self._look)

@@ -1,9 +1,10 @@
 """What a request says: its JSON body, its conditions, who sends it, and the server's context."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from steelyard.actions.context import Caller, Context
 from steelyard.actions.discovery import Discovery
@@ -11,7 +12,7 @@ from steelyard.actions.guard import guarded
 from steelyard.actions.sign_in import SignIn
 from steelyard.api.metrics import Metrics
 from steelyard.auth.directory import Identity
-from steelyard.errors import InvalidParameters, TooLarge, Unauthorized, UnsupportedMediaType
+from steelyard.errors import InvalidParameters, SteelyardError, TooLarge, Unauthorized, UnsupportedMediaType
 from steelyard.records.audit import By
 from steelyard.records.conditions import NONE, Conditions, parse_conditions
 from steelyard.records.patch import Said
@@ -38,6 +39,8 @@ class Server(NamedTuple):
     stopping: "Stopping"
     discovery: Discovery
     sign_in: SignIn = SignIn()
+    again: Callable[[Scope], Awaitable[Identity | None]] | None = None
+    """Who sends a request, by what is so now; None where nobody is asked."""
 
 
 class Stopping:
@@ -51,6 +54,18 @@ def context_of(request: Request) -> Context:
     context: Context = request.scope[SERVER].context
     identity: Identity | None = request.scope.get(IDENTITY)
     return context if identity is None else guarded(context, identity.access)
+
+
+async def context_again(request: Request) -> Context | None:
+    """The context in which the caller reads by what is so now; None for somebody who is not known any more."""
+    server = server_of(request)
+    if server.again is None:
+        return server.context
+    try:
+        identity = await server.again(request.scope)
+    except SteelyardError:
+        return None
+    return None if identity is None else guarded(server.context, identity.access)
 
 
 def identity_of(request: Request) -> Identity:
@@ -95,8 +110,10 @@ def caller_of(request: Request) -> Caller:
     if identity is None:
         return Caller(None, request_id, reason or None)
     principal, client = identity.principal, request.scope.get("client")
-    by = By(identity.key_id, principal.issuer, client[0] if client else None, request.scope.get(RULE))
-    return Caller(principal.subject, request_id, reason or None, identity.access, by)
+    access, asked = identity.access, request.scope.get(RULE)
+    rule = access.rule(*asked) if asked is not None else None
+    by = By(identity.key_id, principal.issuer, client[0] if client else None, rule)
+    return Caller(principal.subject, request_id, reason or None, access, by)
 
 
 def conditions_of(request: Request) -> Conditions:

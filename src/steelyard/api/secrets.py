@@ -30,7 +30,7 @@ async def access(request: Request, workspace: Home, name: str) -> Response:
     value = await access_secret(context, workspace, name)
     await note_done(context, caller_of(request), "secrets.access", "platform-secret", workspace, name)
     shown = {"name": name, "workspace": workspace, "value": value}
-    return answers.json(shown, headers=[(b"cache-control", b"no-store")])
+    return answers.json(shown)
 
 
 @router.post(

@@ -159,7 +159,6 @@ def _headers(file: FileEntry, *, shown: bool) -> dict[str, str]:
     headers = {
         "accept-ranges": "bytes",
         "content-disposition": disposition,
-        "x-content-type-options": "nosniff",
     }
     # A source may say the sha256 before the bytes are here; they are held against it when they come.
     digest = file.digest or (file.remote or {}).get("sha256")

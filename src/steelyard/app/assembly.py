@@ -43,6 +43,7 @@ from steelyard.api import (
 from steelyard.api.access_log import AccessLog
 from steelyard.api.admission import put_before
 from steelyard.api.edge import Edge
+from steelyard.api.gatekeeper import Gatekeeper
 from steelyard.api.hot import HotRoutes
 from steelyard.api.metrics import Metrics
 from steelyard.api.openapi import build_openapi
@@ -149,7 +150,8 @@ def build_app(settings: Settings, context: Context, stopping: Stopping) -> ASGIA
     api.router.routes.extend(route for router in routers for route in router.routes)
     api.openapi = lambda: _once(api)  # type: ignore[method-assign]
     put_before(api.router.routes)
-    server = Server(context, settings.limits, metrics, stopping, discovery, doors.sign_in)
+    again = doors.door.again if isinstance(doors.door, Gatekeeper) else None
+    server = Server(context, settings.limits, metrics, stopping, discovery, doors.sign_in, again)
     return Edge(HotGateway(HotRoutes(api), gate), server, access_log, doors.door)
 
 

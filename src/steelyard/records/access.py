@@ -13,6 +13,7 @@ SYSTEM = "system"
 EVERYBODY = "*"
 """The principal that stands for everybody who has said who they are."""
 _NOTHING: frozenset[str] = frozenset()
+_READS: Mapping[str, str] = MappingProxyType({kind: f"{begin}.read" for kind, begin in KIND_PERMISSIONS.items()})
 
 
 class Binding(NamedTuple):
@@ -56,15 +57,25 @@ class Narrowing:
     """As `workspace/name`."""
 
 
+class Grant(NamedTuple):
+    """What one binding gives: permissions in a workspace (None: everywhere), and how the audit calls it."""
+
+    where: str | None
+    permissions: frozenset[str]
+    rule: str
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What somebody may do: `everywhere`, and in each workspace. `models` bounds which may be called (None: all)."""
 
     everywhere: frozenset[str] = _NOTHING
     in_workspaces: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
-    rules: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
-    """By which role, of which binding, a permission is there; for the audit."""
+    grants: tuple[Grant, ...] = ()
+    """Where it all comes from; for the audit."""
     models: frozenset[str] | None = None
+    views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What others make of it once, and find here the next time; a changed copy begins with none."""
 
     def may(self, permission: str, workspace: str | None) -> bool:
         """Whether they have a permission in a workspace; None: for the whole server."""
@@ -84,8 +95,7 @@ class Access:
 
     def sees(self, kind: str, workspace: str, name: str) -> bool:
         """Whether a record is there for them."""
-        begin = KIND_PERMISSIONS[kind]
-        return self.may(f"{begin}.read", name if kind == "workspace" else workspace)
+        return self.may(_READS[kind], name if kind == "workspace" else workspace)
 
     def shown(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields of a record: of a model, without the adapters in workspaces that they do not see."""
@@ -95,6 +105,14 @@ class Access:
         seen = [one for one in adapters if self.sees("adapter", one["workspace"], one["name"])]
         return fields if len(seen) == len(adapters) else {**fields, "adapters": seen}
 
+    def rule(self, permission: str, workspace: str | None) -> str | None:
+        """By which role, of which binding, a permission is there in a workspace; None: for the whole server."""
+        for where in (workspace, None):
+            for grant in reversed(self.grants):
+                if grant.where == where and permission in grant.permissions:
+                    return grant.rule
+        return None
+
     def may_call(self, model: str) -> bool:
         """Whether they may call the model `workspace/name`, as far as a key of theirs bounds that."""
         return self.models is None or model in self.models
@@ -103,37 +121,37 @@ class Access:
 def access_of(principal: Principal, bindings: Iterable[Binding], narrowing: Narrowing | None = None) -> Access:
     """What `principal` may do by those of `bindings` that are about them, as far as a key of theirs lets them."""
     names = set(principal.names)
+    about = (one for one in bindings if one.principal in names and one.revoked_at is None)
+    return access_by(tuple((one.role, one.workspace) for one in about), principal.scopes, narrowing)
+
+
+def access_by(
+    roles: Iterable[tuple[str, str]], scopes: tuple[str, ...] = (), narrowing: Narrowing | None = None
+) -> Access:
+    """What roles in workspaces allow, as far as the scopes of a token, and a key, let them."""
     narrow = narrowing or Narrowing()
-    everywhere: set[str] = set()
-    in_workspaces: dict[str, set[str]] = {}
-    rules: dict[tuple[str, str], str] = {}
-    for binding in bindings:
-        if binding.principal not in names or binding.revoked_at is not None:
-            continue
-        granted = {
-            permission
-            for permission in ROLES.get(binding.role, _NOTHING)
-            if allowed_by_scopes(permission, principal.scopes) and allowed_by_scopes(permission, narrow.scopes)
-        }
-        where = None if binding.role in PLATFORM_ROLES and binding.workspace == SYSTEM else binding.workspace
-        if binding.role in PLATFORM_ROLES and where is not None:
-            continue  # such a role means nothing in a workspace of its own
-        if where is None and narrow.workspaces:
-            for workspace in narrow.workspaces:
-                in_workspaces.setdefault(workspace, set()).update(granted)
-                rules.update({(workspace, one): f"{binding.role}@{binding.workspace}" for one in granted})
-        elif where is None:
-            everywhere |= granted
-            rules.update({("", one): f"{binding.role}@{binding.workspace}" for one in granted})
-        elif not narrow.workspaces or where in narrow.workspaces:
-            in_workspaces.setdefault(where, set()).update(granted)
-            rules.update({(where, one): f"{binding.role}@{where}" for one in granted})
-    return Access(
-        frozenset(everywhere),
-        MappingProxyType({name: frozenset(has) for name, has in in_workspaces.items()}),
-        MappingProxyType(rules),
-        frozenset(narrow.models) if narrow.models else None,
-    )
+    grants: list[Grant] = []
+    for role, workspace in roles:
+        given = ROLES.get(role, _NOTHING)
+        for narrower in (scopes, narrow.scopes):
+            if narrower:
+                given = frozenset(one for one in given if allowed_by_scopes(one, narrower))
+        rule = f"{role}@{workspace}"
+        if role not in PLATFORM_ROLES:
+            if not narrow.workspaces or workspace in narrow.workspaces:
+                grants.append(Grant(workspace, given, rule))
+        elif workspace == SYSTEM:  # such a role means nothing in a workspace of its own
+            grants.extend(Grant(where, given, rule) for where in narrow.workspaces or (None,))
+    everywhere = _NOTHING
+    in_workspaces: dict[str, frozenset[str]] = {}
+    for where, given, _ in grants:
+        if where is None:
+            everywhere |= given
+        else:
+            # most have one role in a workspace, and share its set with all who have it
+            in_workspaces[where] = in_workspaces[where] | given if where in in_workspaces else given
+    models = frozenset(narrow.models) if narrow.models else None
+    return Access(everywhere, MappingProxyType(in_workspaces), tuple(grants), models)
 
 
 def covers(wider: Access, narrower: Access) -> bool:

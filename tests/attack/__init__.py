@@ -1,0 +1,1 @@
+"""What somebody tries who wants more than they have."""

@@ -160,7 +160,7 @@ def test_an_engine_that_knows_our_name_is_passed_untouched(dialect: str) -> None
     assert _through(Passing(dialect, NAME), wire, [10, 300]) == wire
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.text(max_size=6), st.sampled_from(['"model":"tiny"', '"model": "tiny"', '{"error":1}']))))
 def test_what_the_model_says_is_never_changed(words: list[str]) -> None:
     for dialect in PATHS:

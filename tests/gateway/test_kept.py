@@ -10,8 +10,6 @@ from tests.gateway.gates import CHAT, MESSAGES, Gate
 from tests.gateway.spaces import Space
 from tests.gateway.upstreams import Upstream, until
 
-COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
-
 
 @pytest.fixture
 def space(door: Gate) -> Space:

@@ -11,7 +11,6 @@ from tests.gateway.replies import Reply, json_reply
 from tests.gateway.spaces import Space, last, sent
 from tests.gateway.upstreams import Upstream
 
-COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
 JSON = {"content-type": "application/json"}
 HI = [{"role": "user", "content": "hi"}]
 

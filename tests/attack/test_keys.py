@@ -155,7 +155,11 @@ def test_nobody_makes_keys_for_others(target: World) -> None:
 def test_a_narrowed_key_gives_nobody_what_it_does_not_have(target: World) -> None:
     space = target.workspace()
     members = f"{WORKSPACES}/{space}/members"
-    for narrowing in ({"scopes": ["auth:*", "entities:*"]}, {"models": [f"{space}/m"]}, {"scopes": ["platform:read", "auth:*"]}):
+    for narrowing in (
+        {"scopes": ["auth:*", "entities:*"]},
+        {"models": [f"{space}/m"]},
+        {"scopes": ["platform:read", "auth:*"]},
+    ):
         client = target.client(target.key(**narrowing))
         for role, where in (("Admin", space), ("Editor", space), ("PlatformAdmin", "system"), ("Service", space)):
             body = {"principal": target.name("accomplice"), "role": role, "workspace": where}

@@ -96,7 +96,13 @@ def test_what_stands_behind_the_body_is_no_header(target: World) -> None:
         assert statuses(answer)[0] in {201, 409}, (trailer, answer)
         assert b"evil" not in answer
     # Nobody signs in by a trailer either.
-    head = b"POST " + MODELS + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + CHUNKED + b"\r\n\r\n"
+    head = (
+        b"POST "
+        + MODELS
+        + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        + CHUNKED
+        + b"\r\n\r\n"
+    )
     key = f"Authorization: Bearer {target.root_key}\r\n\r\n".encode()
     assert statuses(talk(target.url, head + chunk + key, seconds=1.5)) == [401]
 
@@ -141,7 +147,7 @@ def test_a_head_that_is_large_and_allowed(target: World) -> None:
 
 @pytest.mark.parametrize(
     "pieces",
-    [(), (b"G",), (b"GET / HTTP/1.1\r\nHost: x\r\n",), (b"GET / HTTP/1.1\r\n", *[b"X: y\r\n"] * 30)],
+    [(), (b"G",), (b"GET / HTTP/1.1\r\nHost: localhost\r\n",), (b"GET / HTTP/1.1\r\n", *[b"X: y\r\n"] * 30)],
     ids=["nothing", "a letter", "half a head", "a line at a time"],
 )
 def test_whoever_keeps_a_head_back_is_let_go(target: World, pieces: tuple[bytes, ...]) -> None:
@@ -162,7 +168,7 @@ def test_a_body_that_comes_slowly_and_comes_is_taken(target: World) -> None:
 
 
 def test_a_connection_that_has_asked_may_wait(target: World) -> None:
-    health = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    health = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert statuses(talk(target.url, health, health, pause=2.5, seconds=1.0)) == [200, 200]
 
 

@@ -45,7 +45,9 @@ class Stream:
         self._buffer = b""
         resume = f"Last-Event-ID: {last}\r\n" if last else ""
         path = f"{EVENTS}?{urlencode(query)}"
-        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nConnection: close\r\n{resume}\r\n"
+        head = (
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nConnection: close\r\n{resume}\r\n"
+        )
         try:
             self.socket.sendall(head.encode())
             self.head = self._until(b"\r\n\r\n").decode()

@@ -178,7 +178,9 @@ def test_an_upload_belongs_to_its_fileset(http: httpx.Client, home: str) -> None
 def test_what_came_before_a_connection_broke_is_kept(server: Server, http: httpx.Client, home: str) -> None:
     content = os.urandom(3_000_000)
     upload = begin(http, home, len(content), path="f")
-    head = "".join(f"{name}: {value}\r\n" for name, value in (OCTETS | {"Upload-Offset": "0", "Host": "localhost"}).items())
+    head = "".join(
+        f"{name}: {value}\r\n" for name, value in (OCTETS | {"Upload-Offset": "0", "Host": "localhost"}).items()
+    )
     with connected(server) as connection:
         connection.sendall(f"PATCH {upload} HTTP/1.1\r\n{head}Content-Length: {len(content)}\r\n\r\n".encode())
         connection.sendall(content[:1_234_567])

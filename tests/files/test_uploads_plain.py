@@ -158,7 +158,9 @@ def test_nothing_is_both_a_file_and_a_folder(http: httpx.Client, home: str) -> N
 
 
 def test_what_has_no_place_is_told_before_the_bytes_are_taken(server: Server, home: str) -> None:
-    head = f"PUT {home}-no/-/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n"
+    head = (
+        f"PUT {home}-no/-/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n"
+    )
     with connected(server) as connection:
         connection.sendall(head.encode())
 

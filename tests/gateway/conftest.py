@@ -1,4 +1,4 @@
-"""A server whose gateway may send to loopback, and two engines for it."""
+"""A server whose gateway may send to loopback, and engines for it."""
 
 from collections.abc import Iterator
 
@@ -32,3 +32,17 @@ def engine(_engines: tuple[Upstream, Upstream]) -> Upstream:
 def other(_engines: tuple[Upstream, Upstream]) -> Upstream:
     _engines[1].settle()
     return _engines[1]
+
+
+@pytest.fixture(scope="module")
+def _three() -> Iterator[list[Upstream]]:
+    with upstream() as one, upstream() as two, upstream() as three:
+        yield [one, two, three]
+
+
+@pytest.fixture
+def engines(_three: list[Upstream]) -> list[Upstream]:
+    for engine in _three:
+        engine.settle()
+        engine.close_idle()
+    return _three

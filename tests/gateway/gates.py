@@ -159,9 +159,8 @@ class Gate:
         assert parts.hostname and parts.port
         connection = socket.create_connection((parts.hostname, parts.port), timeout=20)
         body = json.dumps(question(route, model, stream=stream)).encode()
-        head = (
-            f"POST {route} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
+        begin = f"POST {route} HTTP/1.1\r\nhost: localhost\r\n"
+        head = begin + f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         return connection
 

@@ -2,23 +2,18 @@
 """The background task that asks providers, in the test's own process, against real engines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from steelyard.actions import writes
-from steelyard.actions.context import Caller, Context
-from steelyard.actions.discovery import Discovery, DiscoveryRules
-from steelyard.actions.models import create_model
-from steelyard.actions.providers import create_provider, delete_provider, update_provider
+from steelyard.actions.context import Caller
+from steelyard.actions.discovery import Discovery
 from steelyard.outbound.policy import OutboundPolicy
 from steelyard.outbound.transport import HttpTransport
 from steelyard.records.conditions import NONE
-from steelyard.records.kinds import Kind, Row
 from steelyard.records.models import MODEL
 from steelyard.records.patch import Said
 from steelyard.records.providers import MODEL_PROVIDER
@@ -26,71 +21,9 @@ from steelyard.records.secrets import SECRET
 from steelyard.records.virtual_models import VIRTUAL_MODEL
 from tests.contexts import opened
 from tests.gateway import faults
+from tests.gateway.houses import PATIENCE, QUICK, House, house
 from tests.gateway.replies import Reply, json_reply
 from tests.gateway.upstreams import Upstream, upstream
-
-QUICK = DiscoveryRules(interval=0.3, error_after=0.4, timeout=2.0)
-PATIENCE = 10.0
-
-
-@dataclass
-class House:
-    """A store with a task that asks providers."""
-
-    context: Context
-    discovery: Discovery
-    names: Iterator[int] = field(default_factory=lambda: iter(range(1000)))
-
-    async def provider(self, engine: Upstream, name: str = "p", **fields: Any) -> None:
-        body = {"name": name, "host_url": engine.url, **fields}
-        await self._write(create_provider(self.context, Caller(), "default", body, NONE))
-
-    async def change(self, name: str = "p", **fields: Any) -> None:
-        await self._write(update_provider(self.context, Caller(), "default", name, Said(fields), NONE))
-
-    async def delete(self, name: str) -> None:
-        await self._write(delete_provider(self.context, Caller(), "default", name, NONE))
-
-    async def model(self, name: str, **fields: Any) -> None:
-        await self._write(create_model(self.context, Caller(), "default", {"name": name, **fields}, NONE))
-
-    async def secret(self, name: str, value: str) -> None:
-        body = {"name": name, "value": value}
-        await self._write(writes.create(self.context, Caller(), SECRET, "default", body, NONE))
-
-    async def find(self, kind: Kind, name: str) -> Row | None:
-        return await self.context.store.read(lambda tx: tx.find(kind.name, "default", name))
-
-    async def get(self, kind: Kind, name: str) -> Row:
-        row = await self.find(kind, name)
-        assert row is not None
-        return row
-
-    async def until(self, name: str = "p", **wanted: Any) -> Row:
-        """The provider, once it is like that."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                row = await self.get(MODEL_PROVIDER, name)
-                if all(row.fields[key] == value for key, value in wanted.items()):
-                    return row
-                await asyncio.sleep(0.01)
-
-    async def _write(self, write: writes.Write) -> None:
-        await self.context.store.write(write.run)
-
-
-@asynccontextmanager
-async def house(folder: Path, rules: DiscoveryRules = QUICK) -> AsyncIterator[House]:
-    async with opened(folder) as narrow:
-        context = replace(narrow, outbound=OutboundPolicy(allow_private=True))
-        transport = HttpTransport(OutboundPolicy(allow_private=True))
-        discovery = Discovery(context, transport, rules, draw=lambda: 0.5)
-        task = asyncio.create_task(discovery.run())
-        try:
-            yield House(context, discovery)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -170,11 +103,11 @@ async def test_what_is_served_no_more_is_let_go(tmp_path: Path, engine: Upstream
 async def test_routes_that_somebody_made_or_extended_stay(tmp_path: Path, engine: Upstream) -> None:
     async with house(tmp_path) as home:
         body = {"name": "claude-3", "default_model_entity": "default/other"}
-        await home._write(writes.create(home.context, Caller(), VIRTUAL_MODEL, "default", body, NONE))
+        await home.write(writes.create(home.context, Caller(), VIRTUAL_MODEL, "default", body, NONE))
         await home.provider(engine)
         await home.until(status="READY")
         said = Said({"fallbacks": ["default/claude-3"]})
-        await home._write(writes.update(home.context, Caller(), VIRTUAL_MODEL, "default", "org-tiny-1-0", said, NONE))
+        await home.write(writes.update(home.context, Caller(), VIRTUAL_MODEL, "default", "org-tiny-1-0", said, NONE))
         engine.models = ()
         await home.until(served_models=[])
         await asyncio.sleep(0.1)
@@ -326,7 +259,7 @@ async def test_the_key_goes_along_and_a_new_one_is_used_at_once(tmp_path: Path, 
         assert engine.requests[-1].header("x-api-key") == "k first"
         assert engine.requests[-1].header("anthropic-version") == "2023-06-01"
         said = Said({"value": "second"})
-        await home._write(writes.update(home.context, Caller(), SECRET, "default", "key", said, NONE))
+        await home.write(writes.update(home.context, Caller(), SECRET, "default", "key", said, NONE))
         async with asyncio.timeout(PATIENCE):
             while engine.requests[-1].header("x-api-key") != "k second":
                 await asyncio.sleep(0.01)
@@ -337,7 +270,7 @@ async def test_a_missing_key_is_told(tmp_path: Path, engine: Upstream) -> None:
         await home.secret("key", "first")
         await home.provider(engine, api_key_secret_name="key")
         await home.until(status="READY")
-        await home._write(writes.delete(home.context, Caller(), SECRET, "default", "key", NONE))
+        await home.write(writes.delete(home.context, Caller(), SECRET, "default", "key", NONE))
         row = await home.until(status="ERROR")
         assert row.fields["status_message"] == (
             "Its key cannot be used: there is no secret 'key' in the workspace 'default'"
@@ -370,19 +303,6 @@ async def test_a_provider_is_left_alone_that_asks_for_it(tmp_path: Path, engine:
         await home.discovery.refresh("default", "p")
         assert (await home.get(MODEL_PROVIDER, "p")).fields["status"] == "READY"
         assert len(engine.requests) == 1
-
-
-async def test_a_refresh_tells_of_a_failure_at_once(tmp_path: Path, engine: Upstream) -> None:
-    async with house(tmp_path, QUICK._replace(error_after=600)) as home:
-        await home.provider(engine)
-        await home.until(status="READY")
-        engine.always = faults.failing(401)
-        await home.discovery.refresh("default", "p")
-        found = (await home.get(MODEL_PROVIDER, "p")).fields
-        assert (found["status"], found["status_message"]) == (
-            "ERROR",
-            "It answered 401 to the question for its models; its key may be wrong",
-        )
 
 
 async def test_many_providers_are_asked_a_few_at_a_time(tmp_path: Path, engine: Upstream) -> None:

@@ -5,7 +5,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.gateway.failures import UpstreamFailed
@@ -106,6 +106,7 @@ def test_a_bomb_takes_no_more_memory_than_may_be() -> None:
     assert failed.value.reason == "too_large"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_unpacked_or_refused(data: bytes) -> None:
     inflate = inflate_of(_headers("gzip"), 1000)

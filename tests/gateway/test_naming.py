@@ -65,7 +65,7 @@ def _written(said: Any, style: int) -> bytes:
     return (spaced if style & 2 else compact).encode()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(answers(), st.integers(0, 7))
 def test_an_answer_says_the_same_but_for_the_name(pair: tuple[Any, Any], style: int) -> None:
     said, expected = pair
@@ -74,7 +74,7 @@ def test_an_answer_says_the_same_but_for_the_name(pair: tuple[Any, Any], style: 
     assert json.loads(renamed) == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(answers(), st.integers(0, 3), st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_an_event_says_the_same_but_for_the_name(pair: tuple[Any, Any], style: int, end: bytes) -> None:
     said, expected = pair
@@ -89,7 +89,7 @@ def test_an_event_says_the_same_but_for_the_name(pair: tuple[Any, Any], style: i
     assert begins[1] + block[len(begins[0]) :] == renamed
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(answers(), st.integers(0, 3))
 def test_only_the_name_is_touched(pair: tuple[Any, Any], style: int) -> None:
     """All other bytes are those that the upstream has sent: its spaces, its escapes, its numbers."""

@@ -3,7 +3,7 @@
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.errors import InvalidParameters
@@ -94,6 +94,7 @@ def test_any_other_path_is_sent_with_what_needs_it_encoded(path: str, sent: str)
     assert normal_path(path) == sent
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["..", ".", "a", "%2e", "%2E", "%2f", "%5c", "/", "\\", ";", "%25", "%3b", "v1"])))
 def test_no_server_reads_a_way_out_of_what_passes(parts: list[str]) -> None:
     """Whatever is sent, decoded as often as anybody might, has no segment that leads up."""
@@ -108,6 +109,7 @@ def test_no_server_reads_a_way_out_of_what_passes(parts: list[str]) -> None:
         read = unquote(read)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", min_codepoint=32)).filter(lambda text: "\\" not in text))
 def test_a_path_arrives_as_it_was(path: str) -> None:
     try:

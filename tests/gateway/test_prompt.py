@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.gateway.dialects import translate_request
@@ -79,6 +79,7 @@ def test_a_text_that_is_filled_in_is_not_read_as_a_template() -> None:
     assert system_text(prompt) == "<{{ icl_few_shot_examples }} \\1 {{ 7*7 }}|{{ system_prompt }}>"
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_texts_stand_as_they_are(system: str, examples: str) -> None:
     template = "A{{ system_prompt }}B{{ icl_few_shot_examples }}C"

@@ -77,9 +77,8 @@ class Client:
         self._streams = self._streams or await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         body = json.dumps({**question(CHAT, self._model, stream=True), "seed": seed}).encode()
-        head = (
-            f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
+        begin = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n"
+        head = begin + f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         if FAULTS[seed % len(FAULTS)] is _LEAVES:

@@ -40,11 +40,14 @@ _LONGEST_SLEEP = 3600.0
 
 
 class DiscoveryRules(NamedTuple):
-    """How providers are asked; times in seconds. `error_after` is how long one fails before it is in ERROR."""
+    """How providers are asked; times in seconds. `error_after` is how long one fails before it is in ERROR; `by_hand`
+    is how long a question may take that somebody waits for, looking up the host's name and all pages included.
+    """
 
     interval: float = 60.0
     error_after: float = 30.0
     timeout: float = 30.0
+    by_hand: float = 8.0
     concurrency: int = 8
 
 
@@ -130,13 +133,20 @@ class Discovery:
         row = await self._context.store.read(lambda tx: _find(tx, home))
         if row is None:
             raise missing(MODEL_PROVIDER, workspace, name)
-        async with self._places:
-            asked = await ask(self._transport, self._secret, row, self._rules.timeout)
+        # Somebody waits: not also for others that do not answer, which may hold all places for long.
+        asked = await self._ask_within(row, self._rules.by_hand)
         # Whoever asks wants to know: a failure is not waited out.
         await discovered.settle(self._context, row, Outcome(asked.listed, asked.failure, in_error=True))
         known = self._known.get(str(home))
         if known is not None and known.row.id == row.id:
             self._fared(known, asked)
+
+    async def _ask_within(self, row: Row, seconds: float) -> Asked:
+        try:
+            async with asyncio.timeout(seconds):
+                return await ask(self._transport, self._secret, row, self._rules.timeout)
+        except TimeoutError:
+            return Asked(failure=f"It cannot be asked for its models: no answer within {seconds:g} seconds")
 
     def _heard(self, keys: Sequence[Key]) -> None:
         """A commit has changed these records."""

@@ -25,6 +25,7 @@ router = APIRouter(
 )
 async def refresh(request: Request, workspace: Home, name: str) -> Response:
     """Answers the provider as it is stored then: `status` and `status_message` say what came of it.
+    That it has not answered within 8 seconds is such an outcome, too.
 
     Also one with `discover` false is asked, once.
     """

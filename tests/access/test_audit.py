@@ -282,7 +282,7 @@ def test_filters_and_pages(kept: World) -> None:
     assert len(entries(kept.root, workspace=space, since=changed["at"])) == 1
     seen, cursor = [], None
     while True:
-        query = {"workspace": space, "action": "model.create", "page_size": 3, **({"cursor": cursor} if cursor else {})}
+        query: dict[str, str | int] = {"workspace": space, "action": "model.create", "page_size": 3, **({"cursor": cursor} if cursor else {})}
         page = kept.root.get(AUDIT, params=query).json()
         seen += [one["name"] for one in page["data"]]
         cursor = page["pagination"]["next_cursor"]

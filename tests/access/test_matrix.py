@@ -38,7 +38,7 @@ def test_an_operation(
     operation: str, asked: World, known: dict[str, list[Operation]], people: dict[str, httpx.Client]
 ) -> None:
     expected = read()[operation]
-    wrong = []
+    wrong: list[tuple[str, str, str, int | str, str]] = []
     for one in known[operation]:
         for column in COLUMNS:
             may = expected[column.title]

@@ -57,7 +57,7 @@ def test_keys_that_are_not_ours(target: World, nobody: httpx.Client) -> None:
     assert me(nobody, Authorization=f"Bearer {key}").json()["subject"] == "admin"
     texts = set()
     for one in forged:
-        answer = nobody.get(ME, headers={"Authorization": f"Bearer {one}".encode("latin-1")})
+        answer = nobody.get(ME, headers=[(b"Authorization", f"Bearer {one}".encode("latin-1"))])
         assert answer.status_code == 401, one
         assert secret not in answer.text
         texts.add(answer.text)
@@ -124,7 +124,7 @@ def test_a_narrowed_key_makes_no_wider_one(target: World) -> None:
         {"expires_at": "2999-01-01T00:00:00Z"},
     ]
     for narrowing in narrowings:
-        client = target.client(target.key(**narrowing))
+        client = target.client(target.key(None, **narrowing))
         for wider in (
             {},
             {"scopes": ["platform:*"]},

@@ -23,6 +23,7 @@ _BEARER = b"bearer "
 _BY_TICKET = ("/apis/files/v2/hf/lfs", "/apis/files/v2/hf/xet/")
 """Where a ticket of the server's own is the permission, and no credential is looked at."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_HOSTS = 64
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -128,24 +129,29 @@ class OpenDoor:
 
     def __init__(self, allowed_hosts: frozenset[str]) -> None:
         self._hosts = allowed_hosts
+        self._right: set[bytes] = set()
+        """Values of `Host` that have been found to be right, as they were sent."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> Awaitable[None]:
         """Answers a request, or hands it on."""
         error = self._refusal(scope[HEADERS], scope["method"])
         if error is None:
-            await app(scope, receive, send)
-        else:
-            await error_response(error, scope["path"], scope["method"])(scope, receive, send)
+            return app(scope, receive, send)
+        return error_response(error, scope["path"], scope["method"])(scope, receive, send)
 
     def refused(self, scope: Scope, status: int) -> None:
         """There is no audit of requests of nobody."""
 
     def _refusal(self, headers: Mapping[bytes, bytes], method: str) -> Forbidden | None:
         # A name of somebody's that leads to this machine makes a page of theirs one of ours (DNS rebinding).
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        if name and not self._known(name):
-            return Forbidden(f"this server does not answer to the host {name[:200]!r} (setting auth.allowed_hosts)")
+        sent = headers.get(b"host", b"")
+        if sent not in self._right:
+            host = sent.decode("latin-1").lower()
+            name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+            if name and not self._known(name):
+                return Forbidden(f"this server does not answer to the host {name[:200]!r} (setting auth.allowed_hosts)")
+            if len(self._right) < _MOST_HOSTS:
+                self._right.add(sent)
         if method not in _SAFE and from_elsewhere(headers):
             return Forbidden("a page of another site may not write here")
         return None

@@ -229,7 +229,7 @@ def test_newer_models_take_no_sampling_so_its_defaults_are_not_sent() -> None:
 
 
 def test_what_clients_send_of_themselves_in_a_message_means_nothing() -> None:
-    said = {"role": "assistant", "content": "ho", "parsed": {"x": 1}, "annotations": [], "audio": None}
+    said: dict[str, Any] = {"role": "assistant", "content": "ho", "parsed": {"x": 1}, "annotations": [], "audio": None}
     result = {"role": "tool", "tool_call_id": "c", "name": "weather", "content": "sun"}
     asked = translate_request(_chat(messages=[*HI, said, result, *HI]), CHAT, MESSAGES)
     assert asked["messages"][1] == {"role": "assistant", "content": "ho"}

@@ -3,7 +3,7 @@
 On a server without authentication it only turns away requests that a web page somewhere else has made a browser send.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 

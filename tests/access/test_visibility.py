@@ -361,7 +361,7 @@ def test_a_key_for_one_model_calls_no_other(place: Place, receiver: Receiver) ->
     place.make(VIRTUAL, place.mine, "vm", models=[{"model": "n"}])
     bound = place.asked.client(place.asked.key(_subject(place.me), models=[f"{place.mine}/m", f"{place.mine}/p"]))
     gateway = f"/apis/inference-gateway/v2/workspaces/{place.mine}"
-    body = {"messages": []}
+    body: dict[str, Any] = {"messages": []}
     assert bound.post(ASK.format(place.mine), json={**body, "model": "m"}).status_code == 200
     for name in ("n", "n@prod", "vm", f"m&adapters/{place.mine}/x", "m/../n"):
         answer = bound.post(ASK.format(place.mine), json={**body, "model": name})
@@ -425,7 +425,7 @@ def test_batches_imports_and_the_hub_ask_as_the_routes_do(place: Place) -> None:
     batch, hub = f"/apis/steelyard/v1/workspaces/{place.mine}:batch", "/apis/files/v2/hf"
     place.fileset(place.mine, "files")
     for op in ("create", "apply"):
-        operations = [{"op": op, "kind": "model", "name": "x", "body": {}}]
+        operations: list[dict[str, Any]] = [{"op": op, "kind": "model", "name": "x", "body": {}}]
         assert viewer.post(batch, json={"operations": operations}).status_code == 403
         one_by_one = viewer.post(batch, json={"operations": operations, "atomic": False})
         assert one_by_one.status_code >= 400 or '"status":403' in one_by_one.text.replace(" ", "")

@@ -54,9 +54,12 @@ bench: $(VENV)/.dev ## Measure ours beside the peer and the limits (BENCH="--qui
 	$(VENV)/bin/python -m bench.history $(filter --quick,$(BENCH))
 	$(VENV)/bin/python -m bench.files $(filter --quick,$(BENCH))
 	$(VENV)/bin/python -m bench.gateway $(filter --quick --skip-peer,$(BENCH))
+	$(VENV)/bin/python -m bench.access $(filter --quick,$(BENCH))
 
 docs: $(VENV)/.dev ## Write again the pages that are made from the code
 	$(VENV)/bin/steelyard settings docs > docs/settings.md
+	$(VENV)/bin/python -m tests.access.table
+	$(VENV)/bin/python -m tests.access.roles_page
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements/run.txt

@@ -20,13 +20,13 @@ _NARROWINGS = (
 
 
 def add_callers(data: Path) -> list[str]:
-    """1,000 people who may edit the workspace `default`, half of them through a group of theirs, and ten keys of each:
-    two in three are narrowed. The keys, in no order of their owners.
+    """1,000 people who may edit the workspace `default`, half of them through a group of theirs, and ten keys of each,
+    of which seven are narrowed. The keys' texts; one person's are far apart.
 
     No server may have the folder open.
     """
     made = [make_key() for _ in range(KEYS)]
-    # a second of whose keys none ends while the benchmark runs, and none is bound to an address
+    # half of them end, but not while the benchmark runs
     keys = [
         ApiKey(
             one.id,

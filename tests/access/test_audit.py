@@ -280,9 +280,11 @@ def test_filters_and_pages(kept: World) -> None:
     assert (changed["rule"], changed["revision"]) == (f"Editor@{space}", 2)
     assert entries(kept.root, workspace=space, until=changed["at"])[0]["name"] == "m6"
     assert len(entries(kept.root, workspace=space, since=changed["at"])) == 1
-    seen, cursor = [], None
+    seen: list[str] = []
+    cursor = None
     while True:
-        query: dict[str, str | int] = {"workspace": space, "action": "model.create", "page_size": 3, **({"cursor": cursor} if cursor else {})}
+        query: dict[str, Any] = {"workspace": space, "action": "model.create", "page_size": 3}
+        query |= {"cursor": cursor} if cursor else {}
         page = kept.root.get(AUDIT, params=query).json()
         seen += [one["name"] for one in page["data"]]
         cursor = page["pagination"]["next_cursor"]

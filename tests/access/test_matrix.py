@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from steelyard.records.permissions import OPERATIONS
+from tests.access import roles_page
 from tests.access.requests import TICKETED, Operation, operations, request_of
 from tests.access.table import COLUMNS, EVERYWHERE, FILE, NOBODY, cell, read, rows, write
 from tests.access.table import OWN as ONLY_OWN
@@ -29,6 +30,10 @@ def test_the_file_is_what_the_code_says() -> None:
     assert FILE.read_text() == write(), "run `python -m tests.access.table`, and read what has changed"
 
 
+def test_the_page_about_roles_is_what_the_code_says() -> None:
+    assert roles_page.FILE.read_text() == roles_page.write(), "run `make docs`"
+
+
 def test_every_operation_has_a_row_and_every_row_an_operation(known: dict[str, list[Operation]]) -> None:
     assert set(known) == set(read())
 
@@ -38,7 +43,7 @@ def test_an_operation(
     operation: str, asked: World, known: dict[str, list[Operation]], people: dict[str, httpx.Client]
 ) -> None:
     expected = read()[operation]
-    wrong: list[tuple[str, str, str, int | str, str]] = []
+    wrong: list[tuple[object, ...]] = []
     for one in known[operation]:
         for column in COLUMNS:
             may = expected[column.title]

@@ -57,7 +57,7 @@ def test_keys_that_are_not_ours(target: World, nobody: httpx.Client) -> None:
     assert me(nobody, Authorization=f"Bearer {key}").json()["subject"] == "admin"
     texts = set()
     for one in forged:
-        answer = nobody.get(ME, headers=[(b"Authorization", f"Bearer {one}".encode("latin-1"))])
+        answer = nobody.get(ME, headers={b"Authorization": f"Bearer {one}".encode("latin-1")})
         assert answer.status_code == 401, one
         assert secret not in answer.text
         texts.add(answer.text)
@@ -155,11 +155,12 @@ def test_nobody_makes_keys_for_others(target: World) -> None:
 def test_a_narrowed_key_gives_nobody_what_it_does_not_have(target: World) -> None:
     space = target.workspace()
     members = f"{WORKSPACES}/{space}/members"
-    for narrowing in (
+    narrowings: tuple[dict[str, Any], ...] = (
         {"scopes": ["auth:*", "entities:*"]},
         {"models": [f"{space}/m"]},
         {"scopes": ["platform:read", "auth:*"]},
-    ):
+    )
+    for narrowing in narrowings:
         client = target.client(target.key(**narrowing))
         for role, where in (("Admin", space), ("Editor", space), ("PlatformAdmin", "system"), ("Service", space)):
             body = {"principal": target.name("accomplice"), "role": role, "workspace": where}

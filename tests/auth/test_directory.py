@@ -33,9 +33,9 @@ def directory_of(key: ApiKey, *bindings: Binding) -> Directory:
 def test_a_key_is_known_once_it_has_been_found_right() -> None:
     made = make_key()
     directory = directory_of(key_of(made))
-    assert directory.known(made.text, HERE, NOW) is None
+    assert directory.known(made.text.encode(), HERE, lambda: NOW) is None
     found = directory.by_key(made.text, HERE, NOW)
-    assert directory.known(made.text, HERE, NOW) is found
+    assert directory.known(made.text.encode(), HERE, lambda: NOW) is found
 
 
 @pytest.mark.parametrize("change", [lambda text: text[:-1] + "~", lambda text: text + "a", lambda text: text[:-1]])
@@ -44,7 +44,7 @@ def test_another_text_of_a_known_key_is_not_known(change: object) -> None:
     directory = directory_of(key_of(made))
     directory.by_key(made.text, HERE, NOW)
     wrong = change(made.text)  # type: ignore[operator]
-    assert directory.known(wrong, HERE, NOW) is None
+    assert directory.known(wrong.encode(), HERE, lambda: NOW) is None
     with pytest.raises(Unauthorized):
         directory.by_key(wrong, HERE, NOW)
 
@@ -55,7 +55,7 @@ def test_a_known_key_is_forgotten_when_it_is_revoked() -> None:
     directory = directory_of(key)
     directory.by_key(made.text, HERE, NOW)
     directory.put_keys([key._replace(revoked_at=NOW)])
-    assert directory.known(made.text, HERE, NOW) is None
+    assert directory.known(made.text.encode(), HERE, lambda: NOW) is None
     with pytest.raises(Unauthorized):
         directory.by_key(made.text, HERE, NOW)
 
@@ -64,17 +64,17 @@ def test_a_known_key_ends_when_its_time_is_over() -> None:
     made = make_key()
     directory = directory_of(key_of(made, expires_at=LATER))
     directory.by_key(made.text, HERE, NOW)
-    assert directory.known(made.text, HERE, NOW) is not None
-    assert directory.known(made.text, HERE, LATER) is None
+    assert directory.known(made.text.encode(), HERE, lambda: NOW) is not None
+    assert directory.known(made.text.encode(), HERE, lambda: LATER) is None
 
 
 def test_a_known_key_is_held_to_its_networks_each_time() -> None:
     made = make_key()
     directory = directory_of(key_of(made, networks=("10.0.0.0/8",)))
     directory.by_key(made.text, HERE, NOW)
-    assert directory.known(made.text, HERE, NOW) is not None
-    assert directory.known(made.text, ELSEWHERE, NOW) is None
-    assert directory.known(made.text, None, NOW) is None
+    assert directory.known(made.text.encode(), HERE, lambda: NOW) is not None
+    assert directory.known(made.text.encode(), ELSEWHERE, lambda: NOW) is None
+    assert directory.known(made.text.encode(), None, lambda: NOW) is None
 
 
 def test_what_a_known_key_may_follows_its_bindings() -> None:
@@ -82,7 +82,7 @@ def test_what_a_known_key_may_follows_its_bindings() -> None:
     directory = directory_of(key_of(made))
     assert directory.by_key(made.text, HERE, NOW).access.may("models.update", "default")
     directory.put_bindings([binding("Viewer")])
-    assert directory.known(made.text, HERE, NOW) is None
+    assert directory.known(made.text.encode(), HERE, lambda: NOW) is None
     assert not directory.by_key(made.text, HERE, NOW).access.may("models.update", "default")
 
 

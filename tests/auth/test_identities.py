@@ -30,16 +30,16 @@ async def test_a_key_is_refused_right_after_it_is_revoked_whatever_fails_between
 
     async with opened(tmp_path) as context:
         identities = Identities(context, None)
-        assert identities.known(made.text, None) is None
+        assert identities.known(made.text.encode(), None) is None
         await context.store.write(put)
         found = await identities.identify(made.text, None)
-        assert identities.known(made.text, None) is found
+        assert identities.known(made.text.encode(), None) is found
         await context.store.write(revoke)
-        assert identities.known(made.text, None) is None
+        assert identities.known(made.text.encode(), None) is None
         with monkeypatch.context() as broken:
             broken.setattr(context.store, "read", fail)
             with pytest.raises(Unavailable):
                 await identities.identify(made.text, None)
-        assert identities.known(made.text, None) is None
+        assert identities.known(made.text.encode(), None) is None
         with pytest.raises(Unauthorized):
             await identities.identify(made.text, None)

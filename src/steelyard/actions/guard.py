@@ -91,10 +91,6 @@ class _GuardedStore:
         await self._store.close()
 
 
-def _guarded(tx: ReadTransaction, access: Access) -> ReadTransaction:
-    return cast("ReadTransaction", _GuardedTransaction(tx, access))
-
-
 class _GuardedTransaction:
     """One view of the database, less what is not there for the caller."""
 
@@ -113,7 +109,9 @@ class _GuardedTransaction:
         return self._access.sees(kind, workspace, name)
 
     async def find(self, kind: str, workspace: str, name: str) -> Row | None:
-        row = await self._tx.find(kind, workspace, name) if self._sees(kind, workspace, name) else None
+        if not self._access.sees(kind, workspace, name):
+            return None
+        row = await self._tx.find(kind, workspace, name)
         return None if row is None else self._shown(row)
 
     async def exists(self, kind: str, workspace: str, name: str) -> bool:
@@ -223,7 +221,7 @@ class _GuardedTransaction:
 
     def _shown(self, row: Row) -> Row:
         """A model without the adapters in workspaces that the caller does not see."""
-        if row.kind != "model":
+        if not row.fields.get("adapters"):
             return row
         fields = self._access.shown(row.kind, row.fields)
         return row if fields is row.fields else row._replace(fields=fields)
@@ -240,3 +238,6 @@ class _GuardedTransaction:
         if one.direction == "down":
             return None
         return one._replace(here=False, has_workspace=False, finetuning_type=None, fileset=None)
+
+
+_guarded = cast("Callable[[ReadTransaction, Access], ReadTransaction]", _GuardedTransaction)

@@ -4,18 +4,22 @@ A change of a key or of a role is in force for the request that follows the answ
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from time import monotonic
 from typing import Protocol
 
 from steelyard.actions.context import Context
 from steelyard.auth.directory import Directory, Identity
 from steelyard.auth.keys import KEY_BEGINS
-from steelyard.errors import Unauthorized
+from steelyard.errors import SteelyardError, Unauthorized
 from steelyard.records.access import Principal
 from steelyard.store.protocol import EVERY, Key, ReadTransaction, WriteTransaction
 
 KEY, BINDING = "api-key", "role-binding"
 _TOUCH_SECONDS = 60.0
+_FEW = 100
+"""How many keys may be written at once beside other writes."""
 
 
 class Tokens(Protocol):
@@ -35,39 +39,37 @@ class Identities:
         self._all = True
         self._changed: set[str] = set()
         self._bindings = True
-        self._used: dict[str, str] = {}
+        self._fresh = False
+        self._used: dict[str, float] = {}
         context.store.watch(self._heard)
 
-    def known(self, credential: str, address: str | None) -> Identity | None:
+    def known(self, credential: bytes, address: str | None) -> Identity | None:
         """Who sends a key that has been here before, if nothing has changed since; None: `identify` has to look."""
-        if self._all or self._changed or self._bindings or not credential.startswith(KEY_BEGINS):
+        if not self._fresh:
             return None
-        now = self._context.now()
-        identity = self._directory.known(credential, address, now)
-        if identity is not None and identity.key_id is not None:
-            self._used[identity.key_id] = now
+        identity = self._directory.known(credential, address, self._context.now)
+        if identity is not None:
+            self._used[identity.key_id or ""] = monotonic()
         return identity
 
     async def identify(self, credential: str, address: str | None) -> Identity:
         """Who sends that credential: a key, or a token. Raises Unauthorized."""
-        if self._all or self._changed or self._bindings:
+        if not self._fresh:
             await self._read()
         if credential.startswith(KEY_BEGINS):
-            now = self._context.now()
-            identity = self._directory.by_key(credential, address, now)
-            if identity.key_id is not None:
-                self._used[identity.key_id] = now
+            identity = self._directory.by_key(credential, address, self._context.now())
+            self._used[identity.key_id or ""] = monotonic()
             return identity
         if self._tokens is None:
             raise Unauthorized("this server takes API keys only (they begin with sy_); it has no identity provider")
         principal = await self._tokens.verify(credential)
-        if self._all or self._changed or self._bindings:
+        if not self._fresh:
             await self._read()
         return Identity(principal, self._directory.access(principal))
 
     async def directory(self) -> Directory:
         """The directory as it is now."""
-        if self._all or self._changed or self._bindings:
+        if not self._fresh:
             await self._read()
         return self._directory
 
@@ -75,31 +77,36 @@ class Identities:
         """Writes down, from time to time, when keys were used last. Runs until it is cancelled."""
         while True:
             await asyncio.sleep(_TOUCH_SECONDS)
-            await self.flush()
+            with contextlib.suppress(SteelyardError):  # a disk that is full now may not be so the next time
+                await self.flush()
 
     async def flush(self) -> None:
         """Writes it down now."""
         used, self._used = self._used, {}
         if not used:
             return
+        now = monotonic()
 
         async def action(tx: WriteTransaction) -> None:
             for id, at in used.items():
-                await tx.touch_key(id, at)
+                await tx.touch_key(id, self._context.ago(now - at))
 
-        await self._context.store.write(action)
+        await self._context.store.write(action, heavy=len(used) > _FEW)
 
     def _heard(self, keys: Sequence[Key]) -> None:
         for key in keys:
             if key.kind == KEY:
                 self._changed.add(key.name)
+                self._fresh = False
             elif key.kind in {BINDING, EVERY, "workspace"}:
                 self._bindings = True
+                self._fresh = False
 
     async def _read(self) -> None:
         # What is heard meanwhile is read the next time.
         every, changed, bindings = self._all, self._changed, self._bindings
         self._all, self._changed, self._bindings = False, set(), False
+        self._fresh = True
 
         async def action(tx: ReadTransaction) -> None:
             if every:
@@ -115,4 +122,5 @@ class Identities:
         except BaseException:  # what could not be read is read by the next one: nobody is let in by what was so before
             self._all, self._bindings = self._all or every, self._bindings or bindings
             self._changed |= changed
+            self._fresh = False
             raise

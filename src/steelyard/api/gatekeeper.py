@@ -20,6 +20,7 @@ from steelyard.errors import Forbidden, SteelyardError, Unauthorized
 from steelyard.scope import HEADERS, IDENTITY, REQUEST_ID
 
 _BEARER = b"bearer "
+_BEARER_KEY, _BEARER_ENDS = b"Bearer " + KEY_BEGINS.encode(), len(_BEARER)
 _BY_TICKET = ("/apis/files/v2/hf/lfs", "/apis/files/v2/hf/xet/")
 """Where a ticket of the server's own is the permission, and no credential is looked at."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,11 +54,17 @@ class Gatekeeper:
         identity: Identity | None = None
         try:
             if not scope["path"].startswith(_BY_TICKET):
-                credential, address = credential_of(scope[HEADERS]), _address_of(scope)
-                if credential is not None:
-                    identity = self._identities.known(credential, address)
+                headers, client = scope[HEADERS], scope.get("client")
+                given = headers.get(b"authorization")
+                if given is None:
+                    key = headers.get(b"x-api-key")
+                else:
+                    key = given[_BEARER_ENDS:] if given.startswith(_BEARER_KEY) else None
+                # What is not a known key, written as nearly all write it, is read with more care.
+                if key is not None:
+                    identity = self._identities.known(key, client[0] if client else None)
                 if identity is None:
-                    identity = await self._identified(scope, credential, address)
+                    identity = await self._identified(scope, credential_of(headers), client[0] if client else None)
         except SteelyardError as error:
             await error_response(error, scope["path"], scope["method"])(scope, receive, send)
             return
@@ -144,11 +151,12 @@ class OpenDoor:
 
     def _refusal(self, headers: Mapping[bytes, bytes], method: str) -> Forbidden | None:
         # A name of somebody's that leads to this machine makes a page of theirs one of ours (DNS rebinding).
-        sent = headers.get(b"host", b"")
+        sent = headers.get(b"host", b"localhost")
         if sent not in self._right:
             host = sent.decode("latin-1").lower()
-            name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-            if name and not self._known(name):
+            before, colon, port = host.rpartition(":")
+            name = before if colon and port.isdigit() else host
+            if not self._known(name):
                 return Forbidden(f"this server does not answer to the host {name[:200]!r} (setting auth.allowed_hosts)")
             if len(self._right) < _MOST_HOSTS:
                 self._right.add(sent)

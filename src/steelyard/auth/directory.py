@@ -1,6 +1,6 @@
 """Who there is: the keys and the bindings of roles, in memory, and what follows from them for a caller."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
@@ -34,8 +34,9 @@ class Directory:
         self._accesses: dict[Principal, Access] = {}
         # By what they follow from: most keys of one team have the same.
         self._shared: dict[tuple[tuple[tuple[str, str], ...], tuple[str, ...], Narrowing | None], Access] = {}
-        # The keys that have been found right since anything last changed, by the sha256 of all of their text.
-        self._right: dict[bytes, tuple[ApiKey, Identity]] = {}
+        # Who holds the keys that have been found right since anything last changed, by the sha256 of all of their text;
+        # and of those that are not good always and everywhere, the key.
+        self._right: dict[bytes, tuple[Identity, ApiKey | None]] = {}
 
     def put_keys(self, keys: Iterable[ApiKey]) -> None:
         """Notes keys as they are now."""
@@ -66,16 +67,16 @@ class Directory:
             found = self._accesses[principal] = self._access(principal, None)
         return found
 
-    def known(self, text: str, address: str | None, now: str) -> Identity | None:
+    def known(self, text: bytes, address: str | None, now: Callable[[], str]) -> Identity | None:
         """Who holds a key that `by_key` has found right before; None where it has to look.
 
         The text is looked up by its hash: that takes no longer for a guess that begins as a key does.
         """
-        found = self._right.get(_hashed(text))
+        found = self._right.get(sha256(text).digest())
         if found is None:
             return None
-        key, identity = found
-        if not key.in_force(now) or (key.networks and not _within(address, key.networks)):
+        identity, key = found
+        if key is not None and (not key.in_force(now()) or (key.networks and not _within(address, key.networks))):
             return None
         return identity
 
@@ -91,7 +92,8 @@ class Directory:
         identity = self._identities.get(key.id)
         if identity is None:
             identity = self._identities[key.id] = self._identity(key)
-        self._right[_hashed(text)] = (key, identity)
+        bounded = key.expires_at is not None or key.networks
+        self._right[sha256(text.encode()).digest()] = (identity, key if bounded else None)
         return identity
 
     def _identity(self, key: ApiKey) -> Identity:
@@ -108,10 +110,6 @@ class Directory:
                 self._shared.clear()
             found = self._shared[follows] = access_by(*follows)
         return found
-
-
-def _hashed(text: str) -> bytes:
-    return sha256(text.encode()).digest()
 
 
 def _within(address: str | None, networks: Iterable[str]) -> bool:

@@ -54,8 +54,10 @@ CONFIG: dict[str, Any] = {
 
 # What these want no schema can say: a past, a batch of records, digests of bytes that are here, a source with files, a
 # setting that opens secrets, a workload, somebody who has said who they are. Others must succeed now and then.
-HARD = (":revert", ":undelete", ":batch", ":import", ":redeliver", ":restore", ":sync", "/access", "/auth/token")
-HARD = (*HARD, "/auth/v2/keys", "/auth/v2/keys/{id}")
+HARD = (
+    *(":revert", ":undelete", ":batch", ":import", ":redeliver", ":restore", ":sync", "/access", "/auth/token"),
+    *("/auth/v2/keys", "/auth/v2/keys/{id}"),
+)
 EVENT = {
     "schema": {
         "type": "object",

@@ -31,7 +31,7 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 class Door(Protocol):
     """What a request goes through before anything else."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send, app: ASGIApp) -> Awaitable[None]:
         """Answers a request, or hands it on."""
 
     def refused(self, scope: Scope, status: int) -> None:

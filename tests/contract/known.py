@@ -1,6 +1,7 @@
 """Records for generated requests to find, and the way of the requests to them."""
 
 import zlib
+from itertools import count
 from typing import Any
 
 import httpx
@@ -46,6 +47,7 @@ class Known:
         self.alias = f"{workspace}@prod"
         self.absent = f"{workspace}-absent"
         self._engine = engine
+        self._numbers = count()
         self._http = http
         self._filesets = f"/apis/files/v2/workspaces/{workspace}/filesets/{workspace}"
         self.make()
@@ -77,6 +79,17 @@ class Known:
     def _provider(self, model: str, url: str) -> dict[str, Any]:
         served = [{"model_entity_id": model, "served_model_name": "tiny"}]
         return {"host_url": url, "discover": False, "status": "READY", "served_models": served}
+
+    def member(self) -> str:
+        """Somebody who has a role in the workspace."""
+        members = f"/apis/entities/v2/workspaces/{self.name}/members"
+        self._http.put(f"{members}/{self.name}", json={"roles": ["Viewer"]})
+        return self.name
+
+    def binding(self) -> str:
+        """The name of a role that somebody has just been given."""
+        body = {"principal": f"somebody-{next(self._numbers)}", "workspace": self.name, "role": "Viewer"}
+        return str(self._http.post("/apis/auth/v2/iam/role-bindings", json=body).json()["name"])
 
     def upload(self) -> str:
         """The id of an upload that has just begun."""
@@ -144,6 +157,10 @@ class Known:
                 return FILE
             case "id":
                 return self.upload()
+            case "principal_id":
+                return self.member()
+        if "/role-bindings/" in case.path:
+            return self.binding()
         return self.alias if "/aliases/" in case.path else self.name
 
     def _naming(self, body: Any) -> Any:
@@ -152,7 +169,8 @@ class Known:
             return body
         copies = [{"op": "copy", "from": FILE, "to": "copy.json"}]
         there = {"model": self.name, "fileset": self.name, "changes": copies, "host_url": NOWHERE}
-        there |= {"api_key_secret_name": self.name, "project": self.name}
+        there |= {"api_key_secret_name": self.name, "project": self.name, "role": "Viewer", "workspace": self.name}
+        there |= {"principal": f"somebody-{next(self._numbers)}"}
         return {key: there.get(key, value) for key, value in body.items()}
 
 

@@ -20,7 +20,7 @@ from steelyard.records.forms import Shown
 
 router = APIRouter(prefix="/apis/steelyard/v1", tags=["access"], default_response_class=Response)
 
-_READ = (401, 403, 422, 503)
+_READ = (400, 401, 403, 422, 503)
 _NO_STORE = [(b"cache-control", b"no-store")]
 _Text = Annotated[str | None, Query(max_length=600)]
 

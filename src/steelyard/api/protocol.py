@@ -89,7 +89,8 @@ class SteelyardProtocol(HttpToolsProtocol):
     """When the head began that is not whole yet, or when something of a body came last; by the loop's clock."""
     _head = 0
     """How many bytes of a head have come that is not whole yet."""
-    _too_large = False
+    _large = _too_large = False
+    """Whether the piece that has come is larger than a head may be; whether a head is."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         def in_one_piece(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
@@ -139,7 +140,7 @@ class SteelyardProtocol(HttpToolsProtocol):
         self._look_later()
 
     def data_received(self, data: bytes) -> None:
-        self._too_large = len(data) > self.head_bytes
+        self._large = len(data) > self.head_bytes
         super().data_received(data)
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope:
@@ -156,7 +157,7 @@ class SteelyardProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         # A head that has come whole with one piece is measured here; others are, as they come.
-        if self._too_large:
+        if self._large:
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             self._too_large = size > self.head_bytes
             if self._too_large:

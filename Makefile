@@ -69,40 +69,40 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew into requirements/
 	echo torch | $(UV) pip compile --group models --excludes /dev/stdin $(LOCK) -o requirements/models.txt
 	$(UV) pip compile --group gateway $(LOCK) -o requirements/gateway.txt
 
-LOCK := --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
+LOCK := --strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade
 
 clean: ## Remove the environments and caches (never data)
 	rm -rf $(VENV) $(CLIENTS) $(STORAGE) $(MODELS) $(GATEWAY) $(OIDC) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 # The environment of the product alone; the stamp is newer than what it was made from.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/run.txt -c requirements/run.txt
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
-	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/dev.txt -c requirements/dev.txt
 	@touch $@
 
 $(CLIENTS)/.ready: requirements/clients.txt
 	$(PYTHON) -m venv $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install --quiet --require-hashes -r requirements/clients.txt
+	$(CLIENTS)/bin/python -m pip install --quiet --require-hashes -r requirements/clients.txt -c requirements/clients.txt
 	@touch $@
 
 $(STORAGE)/.ready: requirements/storage.txt
 	$(PYTHON) -m venv $(STORAGE)
-	$(STORAGE)/bin/python -m pip install --quiet --require-hashes -r requirements/storage.txt
+	$(STORAGE)/bin/python -m pip install --quiet --require-hashes -r requirements/storage.txt -c requirements/storage.txt
 	@touch $@
 
 $(MODELS)/.ready: requirements/models.txt
 	$(PYTHON) -m venv $(MODELS)
 	$(MODELS)/bin/python -m pip install --quiet $(TORCH)
-	$(MODELS)/bin/python -m pip install --quiet --require-hashes -r requirements/models.txt
+	$(MODELS)/bin/python -m pip install --quiet --require-hashes -r requirements/models.txt -c requirements/models.txt
 	@touch $@
 
 $(GATEWAY)/.ready: requirements/gateway.txt
 	$(PYTHON) -m venv $(GATEWAY)
-	$(GATEWAY)/bin/python -m pip install --quiet --require-hashes -r requirements/gateway.txt
+	$(GATEWAY)/bin/python -m pip install --quiet --require-hashes -r requirements/gateway.txt -c requirements/gateway.txt
 	@touch $@
 
 $(OIDC)/.ready: tests/oidc/package.json tests/oidc/package-lock.json

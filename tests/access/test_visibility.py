@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -538,3 +539,22 @@ def test_keys_and_roles_of_others(place: Place) -> None:
     assert listed["pagination"]["total_results"] == len(listed["data"])
     filtered = place.admin.get(BINDINGS, params={"filter[workspace]": place.hers}).json()
     assert filtered["pagination"]["total_results"] == 0
+
+
+def test_usage_is_that_of_the_workspaces_that_one_may_read(place: Place, receiver: Receiver) -> None:
+    for workspace in (place.mine, place.hers):
+        place.make(PROVIDERS, workspace, "p", host_url=receiver.url)
+        place.make(MODELS, workspace, "m", model_providers=[f"{workspace}/p"])
+        answer = place.root.post(ASK.format(workspace), json={"model": "m", "messages": []})
+        assert answer.status_code == 200
+    usage, until = "/apis/steelyard/v1/workspaces/{}/usage", time.monotonic() + 10
+    while len(place.root.get(usage.format(place.hers)).json()["data"]) < 1 and time.monotonic() < until:
+        time.sleep(0.1)
+    for end in ("", ":summary"):
+        text = place.me.get(usage.format("-") + end, params={"group_by": "workspace"} if end else {}).text
+        assert place.mine in text
+        assert place.hers not in text
+    assert place.me.get(usage.format("-"), params={"model": f"{place.hers}/m"}).json()["data"] == []
+    assert place.me.get(usage.format(place.hers)).status_code == 403
+    assert place.hers not in place.admin.get(f"{usage.format('-')}:export").text
+    assert place.me.get("/metrics").status_code == 403

@@ -228,6 +228,7 @@ def test_a_xorb_has_its_limits(sender: Sender) -> None:
         shard((hashlib.sha256().hexdigest(), []), flags=0),
         os.urandom(1000),
     ],
+    ids=["nothing", "no-files", "torn", "many-chunks", "no-chunks", "noise"],
 )
 def test_a_shard_that_is_none_is_refused(sender: Sender, body: bytes) -> None:
     assert sender.shard(body).status_code == 400

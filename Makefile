@@ -4,6 +4,8 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8080
 DATA ?= steelyard-data
+# Most tests wait for a process or a socket: more workers than cores still pay.
+WORKERS ?= 4
 
 VENV := .venv
 CLIENTS := .venv-clients
@@ -26,7 +28,7 @@ serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
 	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
 
 test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready $(GATEWAY)/.ready $(OIDC)/.ready ## Run all tests, those with the real clients too
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 	$(MAKE) test-clients test-models test-gateway
 
 test-clients: $(VENV)/.dev $(CLIENTS)/.ready $(OIDC)/.ready ## Run the tests with the real clients

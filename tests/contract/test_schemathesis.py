@@ -34,6 +34,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from schemathesis.transport.serialization import Binary
 
+from steelyard.settings.tree import LimitSettings
 from tests.contract.known import Case, Known, passes_on
 from tests.gateway.upstreams import Upstream, upstream
 from tests.servers import Server, running
@@ -169,8 +170,19 @@ def test_every_answer_is_as_the_document_says(
 ) -> None:
     known.lead_to(case)
     response = case.call(base_url=server_url)
+    if response.status_code == 431:
+        # Refused before it is known which operation is asked: documented of none.
+        assert response.json()["code"] == "head_too_large"
+        assert _head_of(response) > LimitSettings().head_bytes
+        return
     seen[case.operation.label][response.status_code] += 1
     case.validate_response(response, checks=[no_fault_of_the_server, *CHECKS])
+
+
+def _head_of(response: schemathesis.Response) -> int:
+    """How long the head of the request is at least, in bytes."""
+    asked = response.request
+    return len(asked.path_url) + sum(len(name) + len(value) for name, value in asked.headers.items())
 
 
 def test_every_operation_has_been_tried_with_success_and_without(seen: defaultdict[str, Counter[int]]) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from steelyard.actions import bindings, keys
 from steelyard.api import answers
-from steelyard.api.operations import answers_of, body_of
+from steelyard.api.operations import DeleteResponse, answers_of, body_of
 from steelyard.api.parameters import Home
 from steelyard.api.requests import caller_of, conditions_of, context_of, identity_of, parsed, raw_body
 from steelyard.api.resources import wait_for_roles
@@ -213,7 +213,7 @@ async def set_member(request: Request, workspace: Home, principal_id: str) -> Re
     f"{_MEMBERS}/{{principal_id:path}}",
     operation_id="remove_member",
     summary="Remove a member",
-    responses=answers_of(200, WorkspaceMember, _WRITE),
+    responses=answers_of(200, DeleteResponse, _WRITE),
     dependencies=[Depends(wait_for_roles)],
 )
 async def remove_member(request: Request, workspace: Home, principal_id: str) -> Response:
@@ -295,7 +295,7 @@ async def get_role_binding(request: Request, name: str) -> Response:
     f"{_BINDINGS}/{{name}}",
     operation_id="delete_role_binding",
     summary="Take a role back",
-    responses=answers_of(200, RoleBinding, _WRITE),
+    responses=answers_of(200, DeleteResponse, _WRITE),
     dependencies=[Depends(wait_for_roles)],
 )
 async def delete_role_binding(request: Request, name: str) -> Response:

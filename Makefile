@@ -28,7 +28,8 @@ serve: $(VENV)/.run ## Run the server (HOST, PORT, DATA)
 	$(VENV)/bin/steelyard serve --host $(HOST) --port $(PORT) --data-dir $(DATA)
 
 test: $(VENV)/.dev $(CLIENTS)/.ready $(STORAGE)/.ready $(MODELS)/.ready $(GATEWAY)/.ready $(OIDC)/.ready ## Run all tests, those with the real clients too
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+	$(VENV)/bin/python -m pytest -m "not alone" -n $(WORKERS) --dist loadfile
+	$(VENV)/bin/python -m pytest -m alone
 	$(MAKE) test-clients test-models test-gateway
 
 test-clients: $(VENV)/.dev $(CLIENTS)/.ready $(OIDC)/.ready ## Run the tests with the real clients

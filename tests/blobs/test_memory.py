@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 MEBIBYTE = 1 << 20
 
 ROOT = Path(__file__).parents[2]

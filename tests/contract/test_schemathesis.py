@@ -39,6 +39,8 @@ from tests.contract.known import Case, Known, passes_on
 from tests.gateway.upstreams import Upstream, upstream
 from tests.servers import Server, running
 
+pytestmark = pytest.mark.alone
+
 EXAMPLES = 6
 CHECKS = [
     status_code_conformance,

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.disks import fill, small_disk
 from tests.files.conftest import connected, digest_of
 from tests.servers import Server, running
+
+pytestmark = pytest.mark.alone
 
 FILESETS = "/apis/files/v2/workspaces/default/filesets"
 HOME = f"{FILESETS}/weights"

@@ -25,6 +25,8 @@ from tests.gateway import faults
 from tests.gateway.gates import CHAT, IMPATIENT, Gate, gate, question
 from tests.gateway.upstreams import Behaviour, Exchange, Upstream, until, upstream
 
+pytestmark = pytest.mark.alone
+
 STREAMS = 10_000
 AT_ONCE = 24
 GROWTH = 12 << 20

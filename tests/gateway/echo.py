@@ -95,7 +95,8 @@ class Line:
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, Json]:
         """The status and the JSON of an answer."""
         data = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(data)}"
+        head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json"
+        head += f"\r\ncontent-length: {len(data)}"
         self._writer.write(f"{head}\r\n\r\n".encode() + data)
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from tests.access.worlds import World
-from tests.attack.wires import statuses, talk
+from tests.attack.wires import connected, statuses, talk
+from tests.gateway.upstreams import until
 
 MODELS = b"/apis/models/v2/workspaces/default/models"
 BODY = b'{"name":"smuggled"}'
@@ -162,6 +163,13 @@ def test_whoever_keeps_a_body_back_is_let_go(target: World) -> None:
     assert time.monotonic() - started < 6
 
 
+def test_whoever_sends_a_body_by_drips_is_let_go(target: World) -> None:
+    started = time.monotonic()
+    pieces = [_head(target, b"Content-Length: 100"), *[b" "] * 40]
+    assert statuses(talk(target.url, *pieces, pause=0.35, seconds=10)) == []
+    assert time.monotonic() - started < 9
+
+
 def test_a_body_that_comes_slowly_and_comes_is_taken(target: World) -> None:
     pieces = [_head(target, LENGTH), *(BODY[at : at + 1] for at in range(len(BODY)))]
     assert statuses(talk(target.url, *pieces, pause=0.15, seconds=1))[0] in {201, 409}
@@ -173,20 +181,25 @@ def test_a_connection_that_has_asked_may_wait(target: World) -> None:
 
 
 def test_many_who_wait_keep_nobody_else_waiting(target: World) -> None:
-    import socket  # noqa: PLC0415
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
-    parts = urlsplit(target.url)
-    waiting = [socket.create_connection((parts.hostname, parts.port)) for _ in range(200)]
-    try:
+    with connected(target.url, 200) as waiting:
         for one in waiting:
             one.sendall(b"GET / HTTP/1.1\r\nX-")
         started = time.monotonic()
         assert target.root.get("/health/live").status_code == 200
         assert time.monotonic() - started < 2
-    finally:
-        for one in waiting:
-            one.close()
+
+
+def test_more_connections_than_there_may_be_are_turned_away_and_the_others_served(target: World) -> None:
+    health = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert target.root.get("/health/live").status_code == 200
+    with connected(target.url, 420):
+        answer = talk(target.url)
+        assert statuses(answer) == [503]
+        assert b'"code":"too_many_connections"' in answer
+        assert b"retry-after: 1" in answer
+        assert target.root.get("/health/live").status_code == 200, "who is connected is answered"
+    assert "limits.connections" in target.server.log
+    until(lambda: statuses(talk(target.url, health, seconds=0.5)) == [200])
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "gzip, gzip"])

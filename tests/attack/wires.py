@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 
@@ -19,6 +20,14 @@ def talk(url: str, *pieces: bytes, pause: float = 0.0, seconds: float = 3.0) -> 
             while data := connection.recv(65_536):
                 answer += data
     return answer
+
+
+@contextlib.contextmanager
+def connected(url: str, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections, which say nothing."""
+    parts = urlsplit(url)
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection((parts.hostname, parts.port))) for _ in range(count)]
 
 
 def statuses(answer: bytes) -> list[int]:

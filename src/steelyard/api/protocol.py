@@ -1,6 +1,7 @@
 """The server's end of HTTP: refusals in the shape of all other errors, and answers that leave in one piece."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import Any, ClassVar
 
@@ -16,6 +17,9 @@ from steelyard.settings import LimitSettings
 _CONTROL = bytes([*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _EXTENSIONS: dict[str, dict[object, object]] = {ZERO_COPY: {}}
 _LENGTH, _CONNECTION = b"content-length", b"connection"
+_LATER = b"retry-after: 1\r\n"
+_SILENCE = 60.0
+_logger = logging.getLogger(__name__)
 
 
 class OnePiece:
@@ -77,16 +81,24 @@ class OnePiece:
 class SteelyardProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, whose answers leave in one piece, and whose refusal of what cannot be parsed is JSON too.
 
-    Who sends the head of a request too slowly, or too much of it, or nothing more of a body, is let go: a connection
-    that waits holds a place, and may be one of thousands.
+    Who sends the head of a request too slowly, or too much of it, or a body so slowly that it holds a connection for
+    nothing, is let go; and there are no more connections than a setting says. One that waits holds a place, and may be
+    one of thousands.
     """
 
     head_seconds: ClassVar[float] = 30.0
     body_seconds: ClassVar[float] = 120.0
+    body_rate: ClassVar[int] = 256
     head_bytes: ClassVar[int] = 65_536
+    most: ClassVar[int] = 4096
+    """How many connections may be open at once."""
+    _told: ClassVar[float] = float("-inf")
+    """When it was last written to the log that there were too many; by the loop's clock."""
 
     _since = 0.0
-    """When the head began that is not whole yet, or when something of a body came last; by the loop's clock."""
+    """When the head began that is not whole yet; or until when a body has paid for its time: each byte that comes pays
+    for `1 / body_rate` seconds, none for what lies ahead. By the loop's clock.
+    """
     _head = 0
     """How many bytes of a head have come that is not whole yet."""
     _large = _too_large = False
@@ -138,6 +150,8 @@ class SteelyardProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._since = self.loop.time()
         self._look_later()
+        if len(self.connections) > self.most:
+            self._turn_away()
 
     def data_received(self, data: bytes) -> None:
         self._large = len(data) > self.head_bytes
@@ -146,7 +160,7 @@ class SteelyardProtocol(HttpToolsProtocol):
         if cycle is not None and cycle.scope is self.scope:
             self._head = 0
             if cycle.more_body:
-                self._since = self.loop.time()
+                self._since = min(self.loop.time(), self._since + len(data) / self.body_rate)
             return
         if not self._head:
             self._since = self.loop.time()
@@ -163,6 +177,7 @@ class SteelyardProtocol(HttpToolsProtocol):
             if self._too_large:
                 raise ValueError("the head is too large")  # which ends the parsing, and with it the connection
         super().on_headers_complete()
+        self._since = self.loop.time()
         self.headers = []  # what comes behind the body as a trailer is no header, and not heard
 
     def _look_later(self) -> None:
@@ -172,12 +187,14 @@ class SteelyardProtocol(HttpToolsProtocol):
         """Lets go of who keeps us waiting."""
         if self.transport.is_closing():
             return
+        if self.flow.read_paused:  # it is we who have not read on
+            self._since = self.loop.time()
         waited, cycle = self.loop.time() - self._since, self.cycle
         if cycle is None or cycle.scope is not self.scope:
             late = waited > self.head_seconds
         else:
             late = cycle.more_body and not cycle.response_complete and waited > self.body_seconds
-        if late and not self.flow.read_paused:
+        if late:
             self.transport.close()
         else:
             self._look_later()
@@ -198,13 +215,30 @@ class SteelyardProtocol(HttpToolsProtocol):
         if self._too_large:
             status, code = b"431 Request Header Fields Too Large", "head_too_large"
             msg = f"the head of the request is larger than {self.head_bytes} bytes (setting limits.head_bytes)"
-        body = orjson.dumps({"detail": msg, "code": code})
-        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % status
+        self._end_with(status, code, msg)
+
+    def _turn_away(self) -> None:
+        """Answers a connection for which there is no room, before anything is asked."""
+        now = self.loop.time()
+        if now - SteelyardProtocol._told > _SILENCE:
+            SteelyardProtocol._told = now
+            _logger.warning("%d connections are open: others are turned away (setting limits.connections)", self.most)
+        self._end_with(b"503 Service Unavailable", "too_many_connections", "too many connections; try again", _LATER)
+
+    def _end_with(self, status: bytes, code: str, detail: str, header: bytes = b"") -> None:
+        body = orjson.dumps({"detail": detail, "code": code})
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\n%b" % (status, header)
         self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         self.transport.close()
 
 
 def protocol_of(limits: LimitSettings) -> type[SteelyardProtocol]:
     """The protocol with the limits of the settings."""
-    values = {"head_seconds": limits.head_seconds, "body_seconds": limits.body_seconds, "head_bytes": limits.head_bytes}
+    values = {
+        "head_seconds": limits.head_seconds,
+        "head_bytes": limits.head_bytes,
+        "body_seconds": limits.body_seconds,
+        "body_rate": limits.body_bytes_per_second,
+        "most": limits.connections,
+    }
     return type("BoundedProtocol", (SteelyardProtocol,), values)

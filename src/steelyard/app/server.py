@@ -1,8 +1,10 @@
 """Runs the server until it is told to stop."""
 
+import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,8 +20,10 @@ from steelyard.app.assembly import build_app
 from steelyard.app.context import open_context
 from steelyard.app.doors import exposure_of
 from steelyard.errors import StartupError
-from steelyard.settings import Settings
+from steelyard.settings import LimitSettings, Settings
 from steelyard.store.data_folder import DataFolder
+
+_logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -61,6 +65,7 @@ def serve(settings: Settings) -> None:
     folder = DataFolder.claim(settings.data_dir)
     try:
         listener = _listen(settings.host, settings.port)
+        limits = _within_the_system(settings.limits)
         context, stopping = open_context(settings, folder), Stopping()
 
         def stop() -> None:
@@ -70,7 +75,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             build_app(settings, context, stopping),
             loop="uvloop",
-            http=protocol_of(settings.limits),
+            http=protocol_of(limits),
             ws="none",
             lifespan="on",
             access_log=False,
@@ -88,6 +93,24 @@ def serve(settings: Settings) -> None:
         _Server(config, settings.data_dir, exposure, stop).run([listener])
     finally:
         folder.release()
+
+
+def _within_the_system(limits: LimitSettings) -> LimitSettings:
+    """The limits, with no more connections than half of the open files: files and upstreams take the others.
+
+    A process may raise its own bound up to the hard one; the soft one is that low for the sake of programs that use
+    select(), and none here does.
+    """
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # some systems have a lower bound yet that they do not tell
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        soft = most
+    if soft == resource.RLIM_INFINITY or soft >= 2 * limits.connections:
+        return limits
+    _logger.warning(
+        "limits.connections is %d here, not %d: the system allows %d open files", soft // 2, limits.connections, soft
+    )
+    return limits.model_copy(update={"connections": soft // 2})
 
 
 def _listen(host: str, port: int) -> socket.socket:

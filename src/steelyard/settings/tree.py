@@ -73,6 +73,19 @@ class LimitSettings(Section):
     body_seconds: Seconds = Field(
         120, gt=0, le=86_400, description="The longest silence, in seconds, within the body of a request."
     )
+    body_bytes_per_second: Whole = Field(
+        256,
+        ge=1,
+        le=1_048_576,
+        description="How fast a body must come, in bytes a second; who is slower is let go after body_seconds.",
+    )
+    connections: Whole = Field(
+        4096,
+        ge=16,
+        le=1_000_000,
+        description="How many connections may be open at once, and at most half of the open files that the system "
+        "allows; others are turned away with 503.",
+    )
     shutdown_seconds: Whole = Field(
         10, ge=0, le=3600, description="How long a stopping server waits, in seconds, for requests under way."
     )

@@ -268,6 +268,12 @@ def test_who_reads_what_of_it(kept: World) -> None:
     assert {None, *spaces} <= everything
 
 
+def test_the_document_describes_an_entry_as_it_is(kept: World) -> None:
+    described = kept.root.get("/openapi.json").json()["components"]["schemas"]["AuditBody"]["properties"]
+    shown = kept.root.get("/apis/steelyard/v1/audit", params={"page_size": 1}).json()["data"][0]
+    assert set(described) == set(shown)
+
+
 def test_filters_and_pages(kept: World) -> None:
     space = kept.workspace()
     me = kept.somebody(("Editor", space))

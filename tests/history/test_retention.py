@@ -20,7 +20,8 @@ from steelyard.errors import NotFound
 from steelyard.records.conditions import NONE
 from steelyard.records.models import MODEL
 from steelyard.records.patch import Said
-from steelyard.store.protocol import KeptAnswer, ReadTransaction, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.queries import KeptAnswer
 from tests.api.paths import LAYERS, SPEC, made, models, projects
 from tests.contexts import Clock, opened
 from tests.servers import running

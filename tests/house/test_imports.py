@@ -13,7 +13,9 @@ import pytest
 from tests.house.sources import SOURCE, Import, Module, modules
 
 _FOUNDATION = {"errors", "version"}
-_FACE = {"errors", "version", "scope", "settings", "records", "actions", "auth", "outbound", "store.protocol"}
+# What is known of a store: its duties, and the values that are handed to it.
+_STORE = {"store.protocol", "store.queries"}
+_FACE = {"errors", "version", "scope", "settings", "records", "actions", "auth", "outbound", *_STORE}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -29,8 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": _FOUNDATION | {"records", "outbound", "blobs.protocol"},
     "auth": _FOUNDATION | {"records"},
     # An action knows a store by its protocol: which database it is, only `app` knows.
-    "actions": _FOUNDATION
-    | {"records", "store.protocol", "blobs.protocol", "blobs.verify", "inspect", "outbound", "auth"},
+    "actions": _FOUNDATION | {"records", *_STORE, "blobs.protocol", "blobs.verify", "inspect", "outbound", "auth"},
     "api": _FACE,
     "ui": _FACE,
     "mcp": _FACE,

@@ -13,7 +13,8 @@ import pytest
 from steelyard.errors import AlreadyExists, NotFound, StorageFull, Unavailable
 from steelyard.records.history import Note
 from steelyard.records.kinds import Row
-from steelyard.store.protocol import Key, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import Key
 from steelyard.store.sqlite_writer import SqliteWriter
 from steelyard.store.statements import load_migrations, load_statements
 

@@ -20,7 +20,8 @@ from steelyard.records.names import Reference, is_narrow_name
 from steelyard.records.patch import changed_fields
 from steelyard.records.providers import MODEL_PROVIDER, ModelProviderStatus
 from steelyard.records.virtual_models import VIRTUAL_MODEL, candidates
-from steelyard.store.protocol import Query, ReadTransaction, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.queries import Query
 
 GONE = frozenset({ModelProviderStatus.DELETING.value, ModelProviderStatus.DELETED.value})
 ASKED_BY = (

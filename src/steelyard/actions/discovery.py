@@ -26,7 +26,8 @@ from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.records.providers import MODEL_PROVIDER
 from steelyard.records.secrets import SECRET
-from steelyard.store.protocol import EVERY, Key, ReadTransaction
+from steelyard.store.protocol import ReadTransaction
+from steelyard.store.queries import EVERY, Key
 
 _log = logging.getLogger("steelyard.discovery")
 

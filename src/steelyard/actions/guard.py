@@ -22,7 +22,8 @@ from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
 from steelyard.records.permissions import KIND_PERMISSIONS
 from steelyard.records.usage import Place, UsageQuery, UsageRow, UsageSum
-from steelyard.store.protocol import Key, Query, ReadTransaction, Store, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, Store, WriteTransaction
+from steelyard.store.queries import Key, Query
 
 T = TypeVar("T")
 _VIEW = "guard"

@@ -14,7 +14,8 @@ from steelyard.auth.directory import Directory, Identity
 from steelyard.auth.keys import KEY_BEGINS
 from steelyard.errors import SteelyardError, Unauthorized
 from steelyard.records.access import Principal
-from steelyard.store.protocol import EVERY, Key, ReadTransaction, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.queries import EVERY, Key
 
 KEY, BINDING = "api-key", "role-binding"
 _TOUCH_SECONDS = 60.0

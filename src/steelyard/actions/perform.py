@@ -10,7 +10,8 @@ from steelyard.actions.context import Context
 from steelyard.actions.preview import Preview, preview
 from steelyard.actions.writes import Write, Written
 from steelyard.errors import InvalidParameters
-from steelyard.store.protocol import KeptAnswer, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import KeptAnswer
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from steelyard.records.names import Reference, is_open_name
 from steelyard.records.patch import Said
 from steelyard.records.providers import CREATED, MODEL_PROVIDER, UpdateModelProviderStatusRequest, served_by
 from steelyard.records.secrets import SECRET
-from steelyard.store.protocol import Query, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import Query
 
 _ALL = 2**31
 _LINK = "model_providers"

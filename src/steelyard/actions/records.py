@@ -9,7 +9,8 @@ from steelyard.errors import InvalidParameters, NotFound
 from steelyard.records.documents import content_digests, visible
 from steelyard.records.history import Revision
 from steelyard.records.kinds import Document, Kind, Row
-from steelyard.store.protocol import Query, ReadTransaction
+from steelyard.store.protocol import ReadTransaction
+from steelyard.store.queries import Query
 
 
 @dataclass(frozen=True, slots=True)

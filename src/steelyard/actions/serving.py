@@ -22,7 +22,8 @@ from steelyard.records.providers import MODEL_PROVIDER, parse_auth_header
 from steelyard.records.secrets import SECRET
 from steelyard.records.serving import Served, ServedBy, Serving
 from steelyard.records.virtual_models import VIRTUAL_MODEL
-from steelyard.store.protocol import Key, Query, ReadTransaction
+from steelyard.store.protocol import ReadTransaction
+from steelyard.store.queries import Key, Query
 
 ADAPTERS = "&adapters/"
 _GONE = frozenset({"DELETING", "DELETED"})

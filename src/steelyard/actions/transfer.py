@@ -18,7 +18,8 @@ from steelyard.records.patch import Said
 from steelyard.records.registry import KINDS
 from steelyard.records.transfer import EXPORT_VERSION, ORDER, exported, header
 from steelyard.records.workspaces import WORKSPACE
-from steelyard.store.protocol import Query, ReadTransaction, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.queries import Query
 
 _PAGE = 500
 MOST_LINES = 100_000

@@ -18,7 +18,8 @@ from steelyard.records.names import Reference
 from steelyard.records.patch import Said
 from steelyard.records.registry import KINDS
 from steelyard.records.workspaces import BUILT_IN_WORKSPACES, PROJECT, WORKSPACE
-from steelyard.store.protocol import Query, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import Query
 
 _ALL = 2**31
 _POLICIES = ("file_policy", "recording")

@@ -22,7 +22,8 @@ from steelyard.api.writes import Options, answer_run, once_key
 from steelyard.errors import InvalidInput, SteelyardError
 from steelyard.records.forms import Form, validate
 from steelyard.records.registry import KINDS
-from steelyard.store.protocol import KeptAnswer, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import KeptAnswer
 
 router = APIRouter(prefix="/apis/steelyard/v1", tags=["batch"], default_response_class=Response)
 

@@ -23,7 +23,7 @@ from steelyard.records.filters.parse import parse_filter
 from steelyard.records.forms import Shown
 from steelyard.records.kinds import SORTS, Kind
 from steelyard.records.workspaces import EVERY_WORKSPACE
-from steelyard.store.protocol import Query
+from steelyard.store.queries import Query
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=2**31, description="Number of the page, from 1.")]
 PageSize = Annotated[int, QueryParameter(ge=1, le=1000, description="Rows on a page.")]

@@ -16,7 +16,8 @@ from steelyard.api import answers
 from steelyard.api.answers import Answer
 from steelyard.api.requests import caller_of, context_of, header
 from steelyard.errors import InvalidParameters
-from steelyard.store.protocol import KeptAnswer, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import KeptAnswer
 
 _KEY_LENGTH = 255
 _REPEATED = (b"idempotent-replayed", b"true")

@@ -56,65 +56,57 @@ class Entry:
         self, scope: Scope, receive: Receive, send: Send, home: str, name: str | None, path: str
     ) -> None:
         path, dialect = _meant(path)
+        await self._watched(scope, send, dialect, self._answer(scope, receive, send, home, name, path, dialect))
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, home: str, name: str | None, path: str, dialect: str
+    ) -> None:
         permission = _BY_BODY if name is None else _BY_NAME
-        leaving, task = scope.get(LEAVING), asyncio.current_task()
-        if leaving is not None and task is not None:
-            leaving.callback = task.cancel
-        try:
-            asker = asker_of(scope)
-            if name is not None:
-                asker.require(permission, _workspace_of(name, home))
-            call = await self._call(scope, receive, dialect, path, needs_body=name is None)
-            text = name if name is not None else _model_of(call.body)
-            # Before it is looked up: what is not there, and what is not there for the caller, are one answer.
-            if asker.access is not None:
-                asker.require(permission, _workspace_of(text, home))
-            table = self._gateway.parts.table
-            route = table.known(home, text)
-            if route is None:
-                route = await table.route(home, text)
-            asker.require_model(route.name)
-            if route.elsewhere:
-                asker.require_reach(route.elsewhere, route.name)
-            call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
-            await self._gateway.answer(call, route, asker, send)
-        except SteelyardError as error:
-            await send_error(send, error_answer(error, dialect))
-        except asyncio.CancelledError:
-            if leaving is None or not leaving.gone or task is None:
-                raise
-            task.uncancel()
-            raise ClientDisconnect from None
-        finally:
-            if leaving is not None:
-                leaving.callback = None
+        asker = asker_of(scope)
+        if name is not None:
+            asker.require(permission, _workspace_of(name, home))
+        call = await self._call(scope, receive, dialect, path, needs_body=name is None)
+        text = name if name is not None else _model_of(call.body)
+        # Before it is looked up: what is not there, and what is not there for the caller, are one answer.
+        if asker.access is not None:
+            asker.require(permission, _workspace_of(text, home))
+        table = self._gateway.parts.table
+        route = table.known(home, text)
+        if route is None:
+            route = await table.route(home, text)
+        asker.require_model(route.name)
+        if route.elsewhere:
+            asker.require_reach(route.elsewhere, route.name)
+        call.begin(self._gateway.parts.telemetry, text, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
+        await self._gateway.answer(call, route, asker, send)
 
     async def by_provider(
         self, scope: Scope, receive: Receive, send: Send, workspace: str, name: str, path: str
     ) -> None:
         """A request to a provider, which goes on as it is."""
         path, dialect = _meant(path)
+        await self._watched(scope, send, dialect, self._pass(scope, receive, send, workspace, name, path, dialect))
 
-        async def run() -> None:
-            asker = asker_of(scope)
-            asker.require(_BY_PROVIDER, workspace)
-            asker.require_unbound()
-            call = await self._call(scope, receive, dialect, path, needs_body=False, raw=True)
-            target, rules = await self._gateway.parts.table.provider(workspace, name)
-            model = call.body.get("model") if call.body else None
-            called = model if isinstance(model, str) else ""
-            call.begin(self._gateway.parts.telemetry, called, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
-            await pass_raw(self._gateway, call, target, rules, workspace, called, asker, send)
+    async def _pass(
+        self, scope: Scope, receive: Receive, send: Send, workspace: str, name: str, path: str, dialect: str
+    ) -> None:
+        asker = asker_of(scope)
+        asker.require(_BY_PROVIDER, workspace)
+        asker.require_unbound()
+        call = await self._call(scope, receive, dialect, path, needs_body=False, raw=True)
+        target, rules = await self._gateway.parts.table.provider(workspace, name)
+        model = call.body.get("model") if call.body else None
+        called = model if isinstance(model, str) else ""
+        call.begin(self._gateway.parts.telemetry, called, _TELEMETRY_OPERATIONS.get(dialect, "chat"))
+        await pass_raw(self._gateway, call, target, rules, workspace, called, asker, send)
 
-        await self._watched(scope, send, dialect, run)
-
-    async def _watched(self, scope: Scope, send: Send, dialect: str, run: Any) -> None:
-        """Runs a request until it is answered, or its client leaves; errors are told in the client's dialect."""
+    async def _watched(self, scope: Scope, send: Send, dialect: str, answering: Awaitable[None]) -> None:
+        """Awaits a request until it is answered, or its client leaves; errors are told in the client's dialect."""
         leaving, task = scope.get(LEAVING), asyncio.current_task()
         if leaving is not None and task is not None:
             leaving.callback = task.cancel
         try:
-            await run()
+            await answering
         except SteelyardError as error:
             await send_error(send, error_answer(error, dialect))
         except asyncio.CancelledError:

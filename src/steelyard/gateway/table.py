@@ -25,7 +25,7 @@ from steelyard.gateway.recording import Recorder, recorder_for
 from steelyard.gateway.timing import Patience
 from steelyard.outbound.policy import OutboundPolicy, check_url
 from steelyard.records.serving import Served, ServedBy, Serving
-from steelyard.store.protocol import EVERY, Key
+from steelyard.store.queries import EVERY, Key
 
 DIALECTS: Mapping[str, str] = {"OPENAI_CHAT": "openai.chat", "ANTHROPIC_MESSAGES": "anthropic.messages"}
 """The dialect of each backend format."""

@@ -7,15 +7,13 @@ its transaction.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from steelyard.records.access import Binding
 from steelyard.records.audit import Entry, StoredEntry
 from steelyard.records.blobs import Blob, BlobState, StoredInspection
 from steelyard.records.deliveries import Delivery, Follower, WebhookState
 from steelyard.records.filesets import Commit, FileChange, FileEntry
-from steelyard.records.filters.ast import Filter
 from steelyard.records.history import DeletedRow, Note, Revision
 from steelyard.records.keys import ApiKey
 from steelyard.records.kinds import Link, Row
@@ -23,48 +21,10 @@ from steelyard.records.lineage import Relative
 from steelyard.records.names import Reference
 from steelyard.records.secrets import Sealed, SealedIn
 from steelyard.records.usage import Place, Spent, UsageQuery, UsageRow, UsageSum
+from steelyard.store.queries import KeptAnswer, Key, Query
 from steelyard.store.signal import Signal
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A list: the records of `kind` in `workspace` (None for all), in the order of `sort`, ties broken by id.
-
-    `after` is the last row already seen, as its sort value and id. `workspaces` leaves out those of all others (of
-    workspaces themselves, the others).
-    """
-
-    kind: str
-    workspace: str | None
-    sort: str
-    descending: bool
-    limit: int
-    offset: int = 0
-    filter: Filter | None = None
-    after: tuple[str, str] | None = None
-    workspaces: frozenset[str] | None = None
-
-
-class Key(NamedTuple):
-    """Which record a change is of; the kind `EVERY` says that it is of all in a workspace."""
-
-    kind: str
-    workspace: str
-    name: str
-
-
-EVERY = "*"
-
-
-class KeptAnswer(NamedTuple):
-    """The answer to a write; `asked` is the digest of what was asked."""
-
-    asked: str
-    status: int
-    headers: list[tuple[str, str]]
-    body: str
 
 
 class ReadTransaction(Protocol):

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from steelyard.errors import StartupError
 from steelyard.store.filters import register_functions
-from steelyard.store.protocol import Key, ReadTransaction, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.queries import Key
 from steelyard.store.signal import Signal
 from steelyard.store.sqlite_transaction import SqliteReadTransaction
 from steelyard.store.sqlite_writer import SqliteWriter, finish

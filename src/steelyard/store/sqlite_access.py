@@ -10,7 +10,7 @@ from steelyard.errors import AlreadyExists
 from steelyard.records.access import Binding, Narrowing
 from steelyard.records.audit import START, Entry, StoredEntry, link
 from steelyard.records.keys import ApiKey
-from steelyard.store.protocol import Key
+from steelyard.store.queries import Key
 
 KEY, BINDING = "api-key", "role-binding"
 _COLUMNS = (

@@ -9,7 +9,7 @@ import orjson
 from steelyard.errors import AlreadyExists
 from steelyard.records.history import DeletedRow, Note, audited
 from steelyard.records.kinds import Link, Row
-from steelyard.store.protocol import EVERY, KeptAnswer, Key
+from steelyard.store.queries import EVERY, KeptAnswer, Key
 from steelyard.store.sqlite_access import AccessChanges
 from steelyard.store.sqlite_files import FileChanges
 from steelyard.store.sqlite_secrets import SecretChanges

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from steelyard.records.secrets import Sealed, SealedIn
-from steelyard.store.protocol import Key
+from steelyard.store.queries import Key
 
 _FIND = {"records": "sealed_records", "deleted": "sealed_deleted", "revisions": "sealed_revisions"}
 _READ = {"records": "sealed_record", "deleted": "sealed_deleted_record", "revisions": "sealed_revision"}

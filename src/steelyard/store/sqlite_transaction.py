@@ -10,7 +10,7 @@ from steelyard.records.history import DeletedRow, Revision
 from steelyard.records.kinds import Row
 from steelyard.records.names import Reference
 from steelyard.store.filters import compile_filter
-from steelyard.store.protocol import KeptAnswer, Query
+from steelyard.store.queries import KeptAnswer, Query
 from steelyard.store.sqlite_access import AccessReads
 from steelyard.store.sqlite_files import FileReads
 from steelyard.store.sqlite_lineage import LineageReads

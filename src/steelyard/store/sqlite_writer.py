@@ -16,7 +16,8 @@ from time import perf_counter
 from typing import Any, NamedTuple, TypeVar, cast
 
 from steelyard.errors import SteelyardError, StorageFull, Unavailable
-from steelyard.store.protocol import Key, WriteTransaction
+from steelyard.store.protocol import WriteTransaction
+from steelyard.store.queries import Key
 from steelyard.store.sqlite_changes import SqliteWriteTransaction
 from steelyard.store.statements import Statement
 

@@ -14,7 +14,8 @@ from steelyard.actions.files.bytes import missing_bytes, receive
 from steelyard.actions.perform import ANSWER_SECONDS
 from steelyard.errors import InvalidInput, MissingBytes
 from steelyard.records.blobs import Blob
-from steelyard.store.protocol import KeptAnswer, ReadTransaction, WriteTransaction
+from steelyard.store.protocol import ReadTransaction, WriteTransaction
+from steelyard.store.queries import KeptAnswer
 
 
 class Pack(NamedTuple):

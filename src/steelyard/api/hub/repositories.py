@@ -25,7 +25,7 @@ from steelyard.errors import AlreadyExists, InvalidInput, InvalidParameters, Not
 from steelyard.records.conditions import NONE
 from steelyard.records.filesets import FILESET
 from steelyard.records.filters.ast import All, Compare, Filter, Operator
-from steelyard.store.protocol import Query
+from steelyard.store.queries import Query
 
 router = hub_router()
 

@@ -1,12 +1,16 @@
 """Requests go over connections to addresses that were checked, and nowhere else; against real servers on loopback."""
 
+import asyncio
 import datetime
 import ipaddress
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from steelyard.errors import OutboundFailed, OutboundRefused, StartupError
 from steelyard.outbound.policy import OutboundPolicy
-from steelyard.outbound.transport import HttpTransport, OutboundRequest, Timeouts
+from steelyard.outbound.transport import HttpTransport, OutboundRequest, Timeouts, look_up
 from tests.webhooks.receivers import Answer, Receiver, receiving
 
 PATIENT = Timeouts()
@@ -210,3 +214,24 @@ def test_a_ca_bundle_that_is_not_there(tmp_path: Path) -> None:
 def test_a_server_that_sends_nothing_does_not_load_the_client() -> None:
     code = "import sys, steelyard.app; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_names_that_nobody_answers_for_keep_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, answered = socket.getaddrinfo, threading.Event()
+
+    def slow(host: str, *arguments: Any, **options: Any) -> Any:
+        if host == "slow.example":
+            answered.wait(20)
+            raise OSError("nobody answers")
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    waiting = [asyncio.create_task(look_up("slow.example", 80)) for _ in range(16)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert await look_up("127.0.0.1", 80) == ["127.0.0.1"]
+            assert await asyncio.to_thread(lambda: "a thread of the loop") == "a thread of the loop"
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +23,10 @@ from steelyard.outbound.policy import OutboundPolicy, check_url
 
 if TYPE_CHECKING:
     import aiohttp
+
+# Threads of their own, and many: the loop's few would all wait for names whose servers do not answer (5 seconds and
+# more each), and whoever asks for another name, behind them.
+_LOOK_UPS = ThreadPoolExecutor(32, thread_name_prefix="look-up")
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, for a port. Raises OSError."""
@@ -74,7 +79,9 @@ class Transport(Protocol):
 
 async def look_up(host: str, port: int) -> Sequence[str]:
     """The addresses of `host`, as this machine resolves names."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(
+        _LOOK_UPS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    )
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 

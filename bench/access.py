@@ -23,9 +23,9 @@ from pathlib import Path
 
 from bench import contestants
 from bench.callers import BINDINGS, KEYS, add_callers
+from bench.connection import Connection
 from bench.gateway.contestants import mock
 from bench.gateway.sides import Route
-from bench.history import Connection
 from bench.load import LoadError, create_models
 from bench.records import name_of, paths
 from bench.registry import _FAULTS, _QUIET, _cores, _end, say

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import contestants
-from bench.history import Connection
+from bench.connection import Connection
 from bench.load import LoadError
 from bench.plain_files import find_nginx, nginx
 from bench.records import MODELS_PATH

@@ -7,7 +7,6 @@ revisions read as it is and as it was, in turn. A ratio is made of each round; t
 """
 
 import argparse
-import http.client
 import json
 import os
 import platform
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import contestants
+from bench.connection import Connection
 from bench.load import LoadError, create_models
 from bench.records import MODELS_PATH, name_of, paths
 from bench.registry import _FAULTS, _cores, _end, say
@@ -45,36 +45,6 @@ def _without_history(recipe: Recipe) -> Recipe:
         return [*recipe.command(port, data), "--set", "history.enabled=false"]
 
     return Recipe("steelyard-without-history", command, recipe.environment)
-
-
-class Connection:
-    """One keep-alive connection, one request after another."""
-
-    def __init__(self, server: Server) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-
-    def ask(self, method: str, path: str, body: Any = None) -> bytes:
-        """The body of the answer. Raises LoadError if it is none below 300."""
-        sent = None if body is None else json.dumps(body)
-        self._connection.request(method, path, sent, {"Content-Type": "application/json"} if sent else {})
-        answer = self._connection.getresponse()
-        said = answer.read()
-        if answer.status >= 300:
-            raise LoadError(f"{method} {path}: {answer.status} {said[:200]!r}")
-        return said
-
-    def put(self, path: str, content: bytes) -> bytes:
-        """Puts a file. Raises LoadError if the answer is none below 300."""
-        self._connection.request("PUT", path, content, {"Content-Type": "application/octet-stream"})
-        answer = self._connection.getresponse()
-        said = answer.read()
-        if answer.status >= 300:
-            raise LoadError(f"PUT {path}: {answer.status} {said[:200]!r}")
-        return said
-
-    def close(self) -> None:
-        """Lets go of the connection."""
-        self._connection.close()
 
 
 class Benchmark:

@@ -29,10 +29,10 @@ from bench.gateway.sides import Route
 from bench.load import LoadError, create_models
 from bench.records import name_of, paths
 from bench.registry import _FAULTS, _QUIET, _cores, _end, say
-from bench.report import _aligned, _markdown, _required, number
 from bench.required import MIB, Figure
 from bench.results import Spread, spread
 from bench.server import Server
+from bench.tables import aligned, folded, json_block, markdown, number, required
 from bench.wrk import WrkError, find_wrk, run_wrk
 
 _MODELS, _SERVED = 1000, 100
@@ -198,7 +198,7 @@ class Benchmark:
             if off and on and found:
                 ratio = f"{number(found.median)}x ({number(found.low)}..{number(found.high)})"
                 rows.append([what, number(off.median), number(on.median), ratio])
-        return [("Authentication: measured", rows), ("Authentication: required figures", _required(self.figures()))]
+        return [("Authentication: measured", rows), ("Authentication: required figures", required(self.figures()))]
 
 
 def _gets() -> Iterator[tuple[str, str, str]]:
@@ -236,23 +236,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except _FAULTS as fault:
             say(f"NOT MEASURED: {fault}")
     tables = benchmark.tables()
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
+    print("\n\n".join(f"{title}\n\n{aligned(table)}" for title, table in tables))
     if options.output:
         options.output.write_text(_page(benchmark, tables, time.monotonic() - begun))
     return 1 if any(figure.value is None for figure in benchmark.figures()) else 0
 
 
 def _page(benchmark: Benchmark, tables: list[tuple[str, list[list[str]]]], seconds: float) -> str:
-    parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
+    parts = [f"## {title}\n\n{markdown(table)}" for title, table in tables]
     parts.append(
         f"- {os.cpu_count()} cores; Python {platform.python_version()}.\n- Rounds: {benchmark.rounds}; minutes: "
         f"{seconds / 60:.0f}; load of the machine before: {benchmark.load:.1f}."
     )
     raw = {f"{what}, {side}": [round(one, 2) for one in values] for (what, side), values in benchmark.samples.items()}
-    parts.append(
-        "<details><summary>Every sample (JSON)</summary>\n\n"
-        f"```json\n{json.dumps(raw, separators=(',', ':'), ensure_ascii=False)}\n```\n\n</details>"
-    )
+    parts.append(folded(json_block(raw, ensure_ascii=False)))
     return "\n\n".join(parts) + "\n"
 
 

@@ -32,10 +32,10 @@ from bench.load import LoadError
 from bench.plain_files import find_nginx, nginx
 from bench.records import MODELS_PATH
 from bench.registry import _FAULTS, _cores, _end, say
-from bench.report import _aligned, _markdown, _required, number
 from bench.required import Figure
 from bench.results import Spread, spread
 from bench.server import Server
+from bench.tables import aligned, markdown, number, required
 
 _FILESETS = "/apis/files/v2/workspaces/default/filesets"
 _MIB = 1 << 20
@@ -248,7 +248,7 @@ class Benchmark:
         return [
             (f"Files: measured ({self._size // _MIB} MiB)", rows),
             ("Files: ratios", self.ratios()),
-            ("Files: required figures", _required(self.figures())),
+            ("Files: required figures", required(self.figures())),
         ]
 
 
@@ -335,9 +335,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except _FAULTS as fault:
             say(f"NOT MEASURED: {fault}")
     tables = benchmark.tables()
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
+    print("\n\n".join(f"{title}\n\n{aligned(table)}" for title, table in tables))
     if options.output:
-        parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
+        parts = [f"## {title}\n\n{markdown(table)}" for title, table in tables]
         parts.append(f"{os.cpu_count()} cores; Python {platform.python_version()}.")
         options.output.write_text("\n\n".join(parts) + "\n")
     return 1 if any(figure.value is None for figure in benchmark.figures()) else 0

@@ -28,10 +28,10 @@ from bench.connection import Connection
 from bench.load import LoadError, create_models
 from bench.records import MODELS_PATH, name_of, paths
 from bench.registry import _FAULTS, _cores, _end, say
-from bench.report import _aligned, _markdown, _required, number
 from bench.required import Figure
 from bench.results import Spread, spread
 from bench.server import Recipe, Server
+from bench.tables import aligned, json_block, markdown, number, required
 from bench.wrk import WrkError, find_wrk, run_wrk
 
 _MODELS = 1000
@@ -175,7 +175,7 @@ class Benchmark:
             if found := spread(values):
                 middle = [number(value) for value in (found.median, found.low, found.high)]
                 rows.append([what, *middle, str(found.rounds)])
-        return [("History: measured", rows), ("History: required figures", _required(self.figures()))]
+        return [("History: measured", rows), ("History: required figures", required(self.figures()))]
 
 
 def _one_by_one(server: Server, operations: list[dict[str, Any]]) -> float:
@@ -220,13 +220,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (*_FAULTS, WrkError) as fault:
             say(f"NOT MEASURED: {fault}")
     tables = benchmark.tables()
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
+    print("\n\n".join(f"{title}\n\n{aligned(table)}" for title, table in tables))
     if options.output:
-        parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
+        parts = [f"## {title}\n\n{markdown(table)}" for title, table in tables]
         kind = "quick" if options.quick else "full"
         parts.append(f"{os.cpu_count()} cores; Python {platform.python_version()}; the {kind} run.")
         raw = {what: [round(value, 4) for value in values] for what, values in benchmark.samples.items()}
-        parts.append(f"```json\n{json.dumps(raw, separators=(',', ':'))}\n```")
+        parts.append(json_block(raw))
         options.output.write_text("\n\n".join(parts) + "\n")
     return 1 if any(figure.value is None for figure in benchmark.figures()) else 0
 

@@ -1,7 +1,6 @@
 """The gateway benchmark: Steelyard, its peer, LiteLLM and nginx before one mock upstream. ../README.md says how."""
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -20,9 +19,9 @@ from bench.gateway.samples import Key, Samples
 from bench.gateway.sides import Case, Route, Side
 from bench.plain_files import find_nginx
 from bench.registry import _FAULTS, _QUIET, _cores, _end, say
-from bench.report import Table, _aligned, _markdown, _required
 from bench.required import Figure
 from bench.server import Server
+from bench.tables import Table, aligned, bullets, folded, json_block, markdown, required
 from bench.wrk import WrkError, find_wrk
 
 _PARTS = ("latency", "speed", "streams", "held")
@@ -198,21 +197,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             benchmark.run()
         except _FAULTS as fault:
             say(f"NOT MEASURED: {fault}")
-    required = benchmark.figures()
+    wanted = benchmark.figures()
     tables: list[tuple[str, Table]] = figures.tables(benchmark.samples)
-    tables.append(("Gateway: required figures", _required(required)))
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
+    tables.append(("Gateway: required figures", required(wanted)))
+    print("\n\n".join(f"{title}\n\n{aligned(table)}" for title, table in tables))
     if options.output:
         notes = _notes(benchmark, options, time.monotonic() - begun)
         options.output.write_text(_page(tables, notes, benchmark.samples))
-    return 1 if benchmark.missing or any(figure.value is None for figure in required) else 0
+    return 1 if benchmark.missing or any(figure.value is None for figure in wanted) else 0
 
 
 def _page(tables: list[tuple[str, Table]], notes: list[str], samples: Samples) -> str:
-    parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    raw = json.dumps(samples.raw(), separators=(",", ":"))
-    parts.append(f"<details><summary>Every sample (JSON)</summary>\n\n```json\n{raw}\n```\n\n</details>")
+    parts = [f"## {title}\n\n{markdown(table)}" for title, table in tables]
+    parts.append(bullets(notes))
+    parts.append(folded(json_block(samples.raw())))
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,16 +1,12 @@
-"""The report of one run of the registry benchmark, for a terminal and for docs/benchmarks.md."""
+"""The tables of the registry benchmark."""
 
-import os
-import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 
 from bench.footprint import Footprint
 from bench.plan import Cell, Side
-from bench.required import MB, MIB, Figure
+from bench.required import MB, MIB
 from bench.results import Results, rate_of, spread
-from bench.tables import Table, aligned, bullets, folded, json_block, markdown, number, ratio, required
+from bench.tables import Table, number, ratio
 from bench.wrk import Sample
 
 _TITLES = {
@@ -27,51 +23,8 @@ _TITLES = {
 _LIMITS = {"get": Side.ASGI, "patch": Side.SQLITE}
 
 
-@dataclass
-class Report:
-    """Everything that one run found out."""
-
-    results: Results
-    ours: Footprint
-    peer: Footprint
-    required: list[Figure]
-    notes: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        """For a terminal."""
-        parts = [f"{title}\n\n{aligned(table)}" for title, table in self._tables()]
-        return "\n\n".join([*parts, bullets(self._notes())]) + "\n"
-
-    def markdown(self) -> str:
-        """For a page, with every sample as JSON at its end."""
-        parts = [f"## {title}\n\n{markdown(table)}" for title, table in self._tables()]
-        raw = {"samples": self.results.raw(), "steelyard": asdict(self.ours), "peer": asdict(self.peer)}
-        parts.append("## How it was run\n\n" + bullets(self._notes()))
-        parts.append(folded(json_block(raw)))
-        return "\n\n".join(parts) + "\n"
-
-    def _tables(self) -> list[tuple[str, Table]]:
-        tables = [
-            ("Speed", _speed(self.results)),
-            ("Footprint", _footprint(self.ours, self.peer)),
-            ("Required figures", required(self.required)),
-        ]
-        # --only leaves some of them without a figure
-        return [(title, table) for title, table in tables if any(any(row[1:]) for row in table[1:])]
-
-    def _notes(self) -> list[str]:
-        versions = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "httptools"))
-        return [
-            f"{os.cpu_count()} cores; Python {platform.python_version()}; {versions}.",
-            "Every server on one core, wrk on another; one server awake at a time; all in one run.",
-            "Speeds: median over the rounds; p50 and p99 in milliseconds. "
-            "Ratios: median of the ratios per round (least..greatest).",
-            "The peer is measured for longer, and with the requests under way at the end counted in part.",
-            *self.notes,
-        ]
-
-
-def _speed(results: Results) -> Table:
+def speed(results: Results) -> Table:
+    """Every cell: ours, the peer's, and the limit's."""
     heading = ["operation", "models", "clients", "Steelyard/s", "p50", "p99"]
     rows = [[*heading, "peer/s", "peer p50", "peer failed", "to the peer", "limit/s", "to the limit"]]
     for cell in results.cells():
@@ -110,7 +63,9 @@ def _percent(results: Results, cell: Cell, side: Side) -> str:
     return f"{found.median * 100:.0f} %" if found else ""
 
 
-def _footprint(ours: Footprint, peer: Footprint) -> Table:
+def footprint(ours: Footprint, peer: Footprint) -> Table:
+    """What ours and the peer cost before they do anything."""
+
     def row(title: str, value: Callable[[Footprint], float | None], unit: str) -> list[str]:
         return [title, *(_plain(value(found), unit) for found in (ours, peer))]
 

@@ -9,31 +9,26 @@ of each round; their median decides.
 
 import argparse
 import json
-import os
-import platform
 import shutil
-import signal
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from bench import contestants
 from bench.callers import BINDINGS, KEYS, add_callers
+from bench.connection import Connection
 from bench.gateway.contestants import mock
 from bench.gateway.sides import Route
-from bench.history import Connection
 from bench.load import LoadError, create_models
 from bench.records import name_of, paths
-from bench.registry import _FAULTS, _QUIET, _cores, _end, say
-from bench.report import _aligned, _markdown, _required, number
 from bench.required import MIB, Figure
 from bench.results import Spread, spread
+from bench.running import Run, command_line, machine, perform, say
 from bench.server import Server
-from bench.wrk import WrkError, find_wrk, run_wrk
+from bench.tables import Table, bullets, folded, json_block, number, required
+from bench.wrk import run_wrk
 
 _MODELS, _SERVED = 1000, 100
 _CHAT = "/v1/chat/completions"
@@ -69,16 +64,13 @@ _CELLS = (
 )
 
 
-class Benchmark:
+class Benchmark(Run):
     """The servers and the samples of one run: by what was measured and on which server, one value a round."""
 
-    def __init__(self, home: Path, *, quick: bool, rounds: int | None) -> None:
-        self._home = home
-        self._seconds = 2 if quick else 4
-        self.rounds = rounds or (2 if quick else 5)
-        self.load = os.getloadavg()[0]
+    def __init__(self, options: argparse.Namespace, home: Path) -> None:
+        super().__init__(options, home)
+        self._seconds = 2 if self._quick else 4
         self._tags = count(1)
-        self._server_core, self._client_core = _cores()
         self._keys: list[str] = []
         self.samples: dict[tuple[str, str], list[float]] = {}
         self._mock = Server(mock(), home / "mock", self._client_core)
@@ -90,8 +82,7 @@ class Benchmark:
 
     def run(self) -> None:
         """Fills `samples`; a server that fails ends it."""
-        if self.load > _QUIET:
-            say(f"The machine is at work already (load {self.load:.1f}): expect figures of little worth.")
+        self._warn_when_busy()
         try:
             self._mock.start()
             self._fill()
@@ -100,8 +91,8 @@ class Benchmark:
                 # Every key once, before anything is measured: what follows from it is worked out then.
                 self._ask(side, _CELLS[0], 6 if side is _ON else 2)
                 server.freeze()
-            for turn in range(self.rounds):
-                say(f"round {turn + 1} of {self.rounds}")
+            for turn in range(self._rounds):
+                say(f"round {turn + 1} of {self._rounds}")
                 for cell in _CELLS:
                     # in the one order and the other, so that what the machine does besides meets both
                     for side in (_OFF, _ON) if turn % 2 == 0 else (_ON, _OFF):
@@ -189,7 +180,7 @@ class Benchmark:
             if cell.most is not None
         ]
 
-    def tables(self) -> list[tuple[str, list[list[str]]]]:
+    def tables(self) -> list[tuple[str, Table]]:
         """Samples and figures, as text."""
         rows = [["measured (median)", "auth off", "auth on", "on to off"]]
         for what in dict.fromkeys(what for what, _ in self.samples):
@@ -198,7 +189,12 @@ class Benchmark:
             if off and on and found:
                 ratio = f"{number(found.median)}x ({number(found.low)}..{number(found.high)})"
                 rows.append([what, number(off.median), number(on.median), ratio])
-        return [("Authentication: measured", rows), ("Authentication: required figures", _required(self.figures()))]
+        return [("Authentication: measured", rows), ("Authentication: required figures", required(self.figures()))]
+
+    def ending(self) -> list[str]:
+        """How it was run, and every sample."""
+        raw = {f"{what}, {side}": [round(one, 2) for one in values] for (what, side), values in self.samples.items()}
+        return [bullets([f"{machine()}.", self._course()]), folded(json_block(raw, ensure_ascii=False))]
 
 
 def _gets() -> Iterator[tuple[str, str, str]]:
@@ -213,47 +209,9 @@ def _chats() -> Iterator[tuple[str, str, str]]:
         yield from (("POST", _CHAT, body) for body in bodies)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; 0 when everything could be measured, whatever the figures are."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.access", description=__doc__.partition("\n")[0] if __doc__ else None
-    )
-    parser.add_argument("--quick", action="store_true", help="two short rounds")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how many rounds (5; quick: 2)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as Markdown")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        find_wrk()
-    except WrkError as fault:
-        say(str(fault))
-        return 2
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as home:
-        benchmark = Benchmark(Path(home), quick=options.quick, rounds=options.rounds)
-        try:
-            benchmark.run()
-        except _FAULTS as fault:
-            say(f"NOT MEASURED: {fault}")
-    tables = benchmark.tables()
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
-    if options.output:
-        options.output.write_text(_page(benchmark, tables, time.monotonic() - begun))
-    return 1 if any(figure.value is None for figure in benchmark.figures()) else 0
-
-
-def _page(benchmark: Benchmark, tables: list[tuple[str, list[list[str]]]], seconds: float) -> str:
-    parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
-    parts.append(
-        f"- {os.cpu_count()} cores; Python {platform.python_version()}.\n- Rounds: {benchmark.rounds}; minutes: "
-        f"{seconds / 60:.0f}; load of the machine before: {benchmark.load:.1f}."
-    )
-    raw = {f"{what}, {side}": [round(one, 2) for one in values] for (what, side), values in benchmark.samples.items()}
-    parts.append(
-        "<details><summary>Every sample (JSON)</summary>\n\n"
-        f"```json\n{json.dumps(raw, separators=(',', ':'), ensure_ascii=False)}\n```\n\n</details>"
-    )
-    return "\n\n".join(parts) + "\n"
+def main() -> int:
+    """Run it; the exit code is that of `perform`."""
+    return perform(Benchmark, command_line("access", __doc__, quick="two short rounds").parse_args())
 
 
 if __name__ == "__main__":

@@ -11,31 +11,27 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import shutil
-import signal
 import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from itertools import count
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from bench import contestants
-from bench.history import Connection
+from bench.connection import Connection
 from bench.load import LoadError
 from bench.plain_files import find_nginx, nginx
 from bench.records import MODELS_PATH
-from bench.registry import _FAULTS, _cores, _end, say
-from bench.report import _aligned, _markdown, _required, number
 from bench.required import Figure
 from bench.results import Spread, spread
+from bench.running import Run, command_line, machine, perform, say
 from bench.server import Server
+from bench.tables import Table, number, required
 
 _FILESETS = "/apis/files/v2/workspaces/default/filesets"
 _MIB = 1 << 20
@@ -51,14 +47,12 @@ print(time.perf_counter() - begun)
 """
 
 
-class Benchmark:
+class Benchmark(Run):
     """The servers and the samples of one run: by what was measured, one value a round."""
 
-    def __init__(self, home: Path, *, quick: bool, rounds: int | None) -> None:
-        self._home = home
-        self._size = (256 if quick else 1024) * _MIB
-        self._rounds = rounds or (2 if quick else 5)
-        self._server_core, self._client_core = _cores()
+    def __init__(self, options: argparse.Namespace, home: Path) -> None:
+        super().__init__(options, home)
+        self._size = (256 if self._quick else 1024) * _MIB
         self._numbers = count(1)
         self.samples: dict[str, list[float]] = {}
         recipe = contestants.steelyard(contestants.copy_source(home))
@@ -66,6 +60,14 @@ class Benchmark:
         self._dav = _takes_put(home)
         self._nginx = Server(nginx(dav=self._dav), home / "nginx", self._server_core)
         self._file = home / "big.bin"
+
+    @classmethod
+    def lacks(cls) -> str | None:
+        """Of curl and nginx; wrk is not used."""
+        for program, package in (("curl", "curl"), ("nginx", "nginx-light")):
+            if not (shutil.which(program) or find_nginx()):
+                return f"{program} is missing (Debian: apt-get install {package})"
+        return None
 
     def run(self) -> None:
         """Fills `samples`; a server that fails ends it."""
@@ -221,7 +223,7 @@ class Benchmark:
         patch = self.ratio("PATCH of the fileset, ms", "PATCH of the description, ms")
         return [Figure("files", "PATCH that sets a fileset to one that does not", 3, False, "x", patch)]
 
-    def ratios(self) -> list[list[str]]:
+    def ratios(self) -> Table:
         """Ours to the limits, as rows of a table."""
         rows = [["ratio", "median", "least", "greatest"]]
         for title, over, under in (
@@ -239,7 +241,7 @@ class Benchmark:
                 rows.append([title, *(f"{number(value)}x" for value in (found.median, found.low, found.high))])
         return rows
 
-    def tables(self) -> list[tuple[str, list[list[str]]]]:
+    def tables(self) -> list[tuple[str, Table]]:
         """Samples, ratios and figures, as text."""
         rows = [["measured", "median", "least", "greatest", "rounds"]]
         for what, values in self.samples.items():
@@ -248,8 +250,12 @@ class Benchmark:
         return [
             (f"Files: measured ({self._size // _MIB} MiB)", rows),
             ("Files: ratios", self.ratios()),
-            ("Files: required figures", _required(self.figures())),
+            ("Files: required figures", required(self.figures())),
         ]
+
+    def ending(self) -> list[str]:
+        """The machine."""
+        return [f"{machine()}."]
 
 
 def _ask(server: Server, method: str, path: str, body: Any = None) -> None:
@@ -316,31 +322,9 @@ def _safetensors(tensors: dict[str, tuple[int, ...]]) -> bytes:
     return struct.pack("<Q", len(text)) + text + bytes(end)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; 0 when everything could be measured, whatever the figures are."""
-    parser = argparse.ArgumentParser(prog="python -m bench.files", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="two rounds with 256 MiB")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how many rounds (5; quick: 2)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as Markdown")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
-    for program, package in (("curl", "curl"), ("nginx", "nginx-light")):
-        if not (shutil.which(program) or find_nginx()):
-            say(f"{program} is missing (Debian: apt-get install {package})")
-            return 2
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as home:
-        benchmark = Benchmark(Path(home), quick=options.quick, rounds=options.rounds)
-        try:
-            benchmark.run()
-        except _FAULTS as fault:
-            say(f"NOT MEASURED: {fault}")
-    tables = benchmark.tables()
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
-    if options.output:
-        parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
-        parts.append(f"{os.cpu_count()} cores; Python {platform.python_version()}.")
-        options.output.write_text("\n\n".join(parts) + "\n")
-    return 1 if any(figure.value is None for figure in benchmark.figures()) else 0
+def main() -> int:
+    """Run it; the exit code is that of `perform`."""
+    return perform(Benchmark, command_line("files", __doc__, quick="two rounds with 256 MiB").parse_args())
 
 
 if __name__ == "__main__":

@@ -7,17 +7,11 @@ revisions read as it is and as it was, in turn. A ratio is made of each round; t
 """
 
 import argparse
-import http.client
 import json
-import os
-import platform
-import signal
 import sqlite3
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from itertools import count
@@ -25,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import contestants
+from bench.connection import Connection
 from bench.load import LoadError, create_models
 from bench.records import MODELS_PATH, name_of, paths
-from bench.registry import _FAULTS, _cores, _end, say
-from bench.report import _aligned, _markdown, _required, number
 from bench.required import Figure
 from bench.results import Spread, spread
+from bench.running import Run, command_line, machine, perform, say
 from bench.server import Recipe, Server
-from bench.wrk import WrkError, find_wrk, run_wrk
+from bench.tables import Table, json_block, number, required
+from bench.wrk import run_wrk
 
 _MODELS = 1000
 _OPERATIONS = 1000
@@ -47,44 +42,12 @@ def _without_history(recipe: Recipe) -> Recipe:
     return Recipe("steelyard-without-history", command, recipe.environment)
 
 
-class Connection:
-    """One keep-alive connection, one request after another."""
-
-    def __init__(self, server: Server) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-
-    def ask(self, method: str, path: str, body: Any = None) -> bytes:
-        """The body of the answer. Raises LoadError if it is none below 300."""
-        sent = None if body is None else json.dumps(body)
-        self._connection.request(method, path, sent, {"Content-Type": "application/json"} if sent else {})
-        answer = self._connection.getresponse()
-        said = answer.read()
-        if answer.status >= 300:
-            raise LoadError(f"{method} {path}: {answer.status} {said[:200]!r}")
-        return said
-
-    def put(self, path: str, content: bytes) -> bytes:
-        """Puts a file. Raises LoadError if the answer is none below 300."""
-        self._connection.request("PUT", path, content, {"Content-Type": "application/octet-stream"})
-        answer = self._connection.getresponse()
-        said = answer.read()
-        if answer.status >= 300:
-            raise LoadError(f"PUT {path}: {answer.status} {said[:200]!r}")
-        return said
-
-    def close(self) -> None:
-        """Lets go of the connection."""
-        self._connection.close()
-
-
-class Benchmark:
+class Benchmark(Run):
     """The servers and the samples of one run: by what was measured, one value a round."""
 
-    def __init__(self, home: Path, *, quick: bool, rounds: int | None) -> None:
-        self._home = home
-        self._seconds = 2 if quick else 5
-        self._rounds = rounds or (2 if quick else 5)
-        self._server_core, self._client_core = _cores()
+    def __init__(self, options: argparse.Namespace, home: Path) -> None:
+        super().__init__(options, home)
+        self._seconds = 2 if self._quick else 5
         self._numbers = count(1)
         self.samples: dict[str, list[float]] = {}
         recipe = contestants.steelyard(contestants.copy_source(home))
@@ -198,14 +161,19 @@ class Benchmark:
             Figure("history", "GET at a revision of 1,000 to GET now", 5, False, "x", past),
         ]
 
-    def tables(self) -> list[tuple[str, list[list[str]]]]:
+    def tables(self) -> list[tuple[str, Table]]:
         """Samples and figures, as text."""
         rows = [["measured", "median", "least", "greatest", "rounds"]]
         for what, values in self.samples.items():
             if found := spread(values):
                 middle = [number(value) for value in (found.median, found.low, found.high)]
                 rows.append([what, *middle, str(found.rounds)])
-        return [("History: measured", rows), ("History: required figures", _required(self.figures()))]
+        return [("History: measured", rows), ("History: required figures", required(self.figures()))]
+
+    def ending(self) -> list[str]:
+        """The machine, and every sample."""
+        raw = {what: [round(value, 4) for value in values] for what, values in self.samples.items()}
+        return [f"{machine()}; the {'quick' if self._quick else 'full'} run.", json_block(raw)]
 
 
 def _one_by_one(server: Server, operations: list[dict[str, Any]]) -> float:
@@ -228,37 +196,9 @@ def _database_bytes(server: Server) -> int:
         return int((pages - free) * size)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; 0 when everything could be measured, whatever the figures are."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.history", description=__doc__.partition("\n")[0] if __doc__ else None
-    )
-    parser.add_argument("--quick", action="store_true", help="two short rounds")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how many rounds (5; quick: 2)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as Markdown")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        find_wrk()
-    except WrkError as fault:
-        say(str(fault))
-        return 2
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as home:
-        benchmark = Benchmark(Path(home), quick=options.quick, rounds=options.rounds)
-        try:
-            benchmark.run()
-        except (*_FAULTS, WrkError) as fault:
-            say(f"NOT MEASURED: {fault}")
-    tables = benchmark.tables()
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
-    if options.output:
-        parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
-        kind = "quick" if options.quick else "full"
-        parts.append(f"{os.cpu_count()} cores; Python {platform.python_version()}; the {kind} run.")
-        raw = {what: [round(value, 4) for value in values] for what, values in benchmark.samples.items()}
-        parts.append(f"```json\n{json.dumps(raw, separators=(',', ':'))}\n```")
-        options.output.write_text("\n\n".join(parts) + "\n")
-    return 1 if any(figure.value is None for figure in benchmark.figures()) else 0
+def main() -> int:
+    """Run it; the exit code is that of `perform`."""
+    return perform(Benchmark, command_line("history", __doc__, quick="two short rounds").parse_args())
 
 
 if __name__ == "__main__":

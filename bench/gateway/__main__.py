@@ -1,15 +1,9 @@
 """The gateway benchmark: Steelyard, its peer, LiteLLM and nginx before one mock upstream. ../README.md says how."""
 
 import argparse
-import json
-import os
-import platform
 import resource
-import signal
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +13,10 @@ from bench.gateway import contestants, figures, measure
 from bench.gateway.samples import Key, Samples
 from bench.gateway.sides import Case, Route, Side
 from bench.plain_files import find_nginx
-from bench.registry import _FAULTS, _QUIET, _cores, _end, say
-from bench.report import Table, _aligned, _markdown, _required
 from bench.required import Figure
+from bench.running import Run, add_choices, command_line, machine, perform, say
 from bench.server import Server
-from bench.wrk import WrkError, find_wrk
+from bench.tables import Table, bullets, folded, json_block, required
 
 _PARTS = ("latency", "speed", "streams", "held")
 _ORDER = (Side.DIRECT, Side.NGINX, Side.OURS, Side.PEER, Side.LITELLM)
@@ -31,32 +24,35 @@ _ORDER = (Side.DIRECT, Side.NGINX, Side.OURS, Side.PEER, Side.LITELLM)
 _SECONDS = {Side.PEER: (3, 8), Side.LITELLM: (3, 10)}
 
 
-class Benchmark:
-    """One run: the servers, what was found, and the names of what could not be measured."""
+class Benchmark(Run):
+    """One run: the servers, and what was found."""
 
     def __init__(self, options: argparse.Namespace, home: Path) -> None:
-        self.missing: list[str] = []
+        super().__init__(options, home)
         self.samples = Samples()
-        self.load = os.getloadavg()[0]
-        self._home = home
         self._options = options
-        self._quick: bool = options.quick
-        self.rounds: int = options.rounds or (2 if options.quick else 5)
-        self._server_core, self._client_core = _cores()
         self._mock = Server(contestants.mock(), home / "mock", self._client_core)
         self._servers: dict[Side, Server] = {Side.DIRECT: self._mock}
 
+    @classmethod
+    def lacks(cls) -> str | None:
+        """Of wrk and nginx."""
+        nginx = None if find_nginx() else "nginx is missing (Debian: apt-get install nginx-light)"
+        return super().lacks() or nginx
+
     def run(self) -> None:
-        """Fills `samples`. Raises one of _FAULTS only when the mock does not start."""
-        if self.load > _QUIET:
-            say(f"The machine is at work already (load {self.load:.1f}): expect figures of little worth.")
+        """Fills `samples`. Raises one of FAULTS only when the mock does not start."""
+        # a thousand streams are two thousand sockets in a gateway
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self._warn_when_busy()
         try:
             self._mock.start()
             for side in _ORDER[1:]:
                 if not self._skipped(side) and not self._attempt(side.value, partial(self._start, side)):
                     self._give_up(side)
-            for turn in range(self.rounds):
-                say(f"round {turn + 1} of {self.rounds}")
+            for turn in range(self._rounds):
+                say(f"round {turn + 1} of {self._rounds}")
                 self._round(turn)
         finally:
             for server in self._servers.values():
@@ -66,6 +62,21 @@ class Benchmark:
         """The required figures of what was asked for."""
         with_peer, with_litellm = (not self._skipped(side) for side in (Side.PEER, Side.LITELLM))
         return figures.required(self.samples, peer=with_peer, litellm=with_litellm, only=self._options.only)
+
+    def tables(self) -> list[tuple[str, Table]]:
+        """What was measured, and the figures."""
+        return [*figures.tables(self.samples), ("Gateway: required figures", required(self.figures()))]
+
+    def ending(self) -> list[str]:
+        """How it was run, and every sample."""
+        others = [(Side.PEER, peer.REQUIREMENT), (Side.LITELLM, contestants.LITELLM)]
+        compared = [requirement for side, requirement in others if not self._skipped(side)]
+        notes = [
+            f"{'; '.join([machine(), *compared])}.",
+            self._course(),
+            *(f"Not measured: {what}." for what in self.missing),
+        ]
+        return [bullets(notes), folded(json_block(self.samples.raw()))]
 
     def _skipped(self, side: Side) -> bool:
         return bool({Side.PEER: self._options.skip_peer, Side.LITELLM: self._options.skip_litellm}.get(side))
@@ -160,97 +171,18 @@ class Benchmark:
         server.settle()
         return {figures.HELD: measure.held(server, route, self._client_core) / figures.MIB}
 
-    def _attempt(self, what: str, action: Callable[[], object]) -> bool:
-        try:
-            action()
-        except _FAULTS as fault:
-            say(f"NOT MEASURED: {what}: {fault}")
-            if what not in self.missing:
-                self.missing.append(what)
-            return False
-        return True
-
 
 def _pairs() -> list[tuple[Side, Case]]:
     """Every side, and after ours its other cases."""
     return [(side, case) for side in _ORDER for case in (Case if side is Side.OURS else (Case.PLAIN,))]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; 0 when everything could be measured, whatever the figures are."""
-    options = _options(arguments)
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        find_wrk()
-    except WrkError as fault:
-        say(str(fault))
-        return 2
-    if find_nginx() is None:
-        say("nginx is missing (Debian: apt-get install nginx-light)")
-        return 2
-    # a thousand streams are two thousand sockets in a gateway
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as home:
-        benchmark = Benchmark(options, Path(home))
-        try:
-            benchmark.run()
-        except _FAULTS as fault:
-            say(f"NOT MEASURED: {fault}")
-    required = benchmark.figures()
-    tables: list[tuple[str, Table]] = figures.tables(benchmark.samples)
-    tables.append(("Gateway: required figures", _required(required)))
-    print("\n\n".join(f"{title}\n\n{_aligned(table)}" for title, table in tables))
-    if options.output:
-        notes = _notes(benchmark, options, time.monotonic() - begun)
-        options.output.write_text(_page(tables, notes, benchmark.samples))
-    return 1 if benchmark.missing or any(figure.value is None for figure in required) else 0
-
-
-def _page(tables: list[tuple[str, Table]], notes: list[str], samples: Samples) -> str:
-    parts = [f"## {title}\n\n{_markdown(table)}" for title, table in tables]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    raw = json.dumps(samples.raw(), separators=(",", ":"))
-    parts.append(f"<details><summary>Every sample (JSON)</summary>\n\n```json\n{raw}\n```\n\n</details>")
-    return "\n\n".join(parts) + "\n"
-
-
-def _notes(benchmark: Benchmark, options: argparse.Namespace, seconds: float) -> list[str]:
-    peers = [
-        name
-        for name, skipped in ((peer.REQUIREMENT, options.skip_peer), (contestants.LITELLM, options.skip_litellm))
-        if not skipped
-    ]
-    return [
-        f"{'; '.join([f'{os.cpu_count()} cores', f'Python {platform.python_version()}', *peers])}.",
-        f"Rounds: {benchmark.rounds}; minutes: {seconds / 60:.0f}; load of the machine before: {benchmark.load:.1f}.",
-        *(f"Not measured: {what}." for what in benchmark.missing),
-    ]
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two rounds instead of five")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how many rounds")
-    parser.add_argument("--skip-peer", action="store_true", help="without NeMo Platform")
+def main() -> int:
+    """Run it; the exit code is that of `perform`."""
+    parser = command_line("gateway", __doc__, quick="two rounds instead of five")
+    add_choices(parser, _PARTS)
     parser.add_argument("--skip-litellm", action="store_true", help="without LiteLLM")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as Markdown")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of Steelyard's; may be repeated"
-    )
-    parser.add_argument(
-        "--only", type=_parts, default=list(_PARTS), metavar="NAME[,NAME]", help=f"of {', '.join(_PARTS)}"
-    )
-    return parser.parse_args(arguments)
-
-
-def _parts(text: str) -> list[str]:
-    wanted = text.split(",")
-    unknown = [name for name in wanted if name not in _PARTS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)}; there are {', '.join(_PARTS)}")
-    return wanted
+    return perform(Benchmark, parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import peer
+from bench.connection import Connection
 from bench.gateway.sides import Case, Route, Side
-from bench.history import Connection
 from bench.load import LoadError, create_models
 from bench.plain_files import find_nginx
 from bench.records import MODELS_PATH, name_of

@@ -2,9 +2,9 @@
 
 from bench.gateway.samples import Key, Samples
 from bench.gateway.sides import Case, Side
-from bench.report import Table, number
 from bench.required import Figure
 from bench.results import Spread
+from bench.tables import Table, number
 
 MIB = 1024 * 1024
 

@@ -2,20 +2,11 @@
 -- FILE: the path to post to, then one JSON body a line.
 local report = require("report")
 local headers = { ["Content-Type"] = "application/json" }
-local ready, turn = {}, 0
+local ready = require("in_turn")
 
 function init(args)
   local lines = report.lines(args[1])
   for index = 2, #lines do
     ready[#ready + 1] = wrk.format("POST", lines[1], headers, lines[index])
   end
-end
-
-function request()
-  turn = turn % #ready + 1
-  return ready[turn]
-end
-
-function done(summary, latency, requests)
-  report.print(summary, latency)
 end

@@ -1,7 +1,7 @@
 -- Send the requests of a file in turn.  arguments: FILE
 -- FILE: on each line a method, a path, a key or "-", and a JSON body or nothing, with tabs between them.
 local report = require("report")
-local ready, turn = {}, 0
+local ready = require("in_turn")
 
 function init(args)
   for _, line in ipairs(report.lines(args[1])) do
@@ -17,13 +17,4 @@ function init(args)
     end
     ready[#ready + 1] = wrk.format(method, path, headers, body)
   end
-end
-
-function request()
-  turn = turn % #ready + 1
-  return ready[turn]
-end
-
-function done(summary, latency, requests)
-  report.print(summary, latency)
 end

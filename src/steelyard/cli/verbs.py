@@ -9,7 +9,7 @@ from steelyard.cli.address import quoted_etag
 from steelyard.cli.errors import UsageError
 from steelyard.cli.resource import Resource
 from steelyard.cli.session import Session
-from steelyard.cli.walking import walk
+from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 from steelyard.cli.writing import DryRun, IfMatch, Reason, Yes, read_before, tell, write_query
 
 # The server's own: a file may bring them along, and no mask may name them.
@@ -53,23 +53,16 @@ class Verbs:
             str | None,
             typer.Option("--sort", metavar="FIELD", help="name, created_at or updated_at; -name for downwards."),
         ] = None,
-        all: Annotated[bool, typer.Option("--all", help="Every one, not only the first page.")] = False,
-        limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+        all: All = False,
+        limit: Limit = None,
         page: Annotated[int | None, typer.Option("--page", min=1, help="Start at this page.")] = None,
-        page_size: Annotated[
-            int | None, typer.Option("--page-size", min=1, max=1000, help="How many a request asks for.")
-        ] = None,
+        page_size: PageSize = None,
     ) -> None:
-        if all and limit:
-            raise UsageError("--all and --limit exclude each other")
         query = {key: value for key, value in (("filter", filter), ("sort", sort)) if value is not None}
         path = self.resource.collection(session.workspace)
         found = walk(session, path, query, all=all, limit=limit, page=page, page_size=page_size)
         session.output.records(found.records, self._columns(session))
-        if not found.records:
-            session.output.note(f"no {self.resource.plural}")
-        elif found.more:
-            session.output.note(f"{found.shown}; --all shows every one")
+        tell_rest(session, found, f"no {self.resource.plural}")
 
     def get(
         self,

@@ -12,7 +12,7 @@ from steelyard.cli.errors import DANGER, UsageError
 from steelyard.cli.exporting import OutputFile, export_lines
 from steelyard.cli.journal import SECONDS, filter_options, query_of
 from steelyard.cli.session import Session, remember, with_session
-from steelyard.cli.walking import All, Limit, tell_rest, walk
+from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 from steelyard.errors import StartupError
 
 _PATH = "/apis/steelyard/v1/audit"
@@ -32,10 +32,12 @@ _FILTERS = filter_options(
 )
 
 
-def list_(session: Session, *, all: All = False, limit: Limit = None, **filters: Any) -> None:
+def list_(
+    session: Session, *, all: All = False, limit: Limit = None, page_size: PageSize = None, **filters: Any
+) -> None:
     """List what was done and refused, newest first."""
-    found = walk(session, _PATH, _query(filters), all=all, limit=limit)
-    session.output.records(found.records, _COLUMNS)
+    found = walk(session, _PATH, _query(filters), all=all, limit=limit, page_size=page_size)
+    session.output.records(found.records, _COLUMNS, key="seq")
     tell_rest(session, found, "nothing")
 
 

@@ -97,6 +97,8 @@ class Verbs:
         **fields: Any,
     ) -> None:
         body = session.reader.object("--file", file) if file else {}
+        if file is None:
+            fields = self.completed(fields, new=True)
         if name and self.resource.scoped and "/" in name:
             workspace, _, name = name.partition("/")
         else:
@@ -122,6 +124,8 @@ class Verbs:
         **fields: Any,
     ) -> None:
         path, title = self.resource.item(session.workspace, name)
+        if file is None:
+            fields = self.completed(fields, new=False)
         cleared = self._cleared(fields.pop("unset", None) or [])
         changes = session.reader.object("--file", file) if file else {}
         changes.update(self.resource.read(session.reader, fields))
@@ -164,6 +168,11 @@ class Verbs:
         dangling = answer.headers.get("x-steelyard-dangling", "0")
         if dangling != "0":
             session.output.note(f"references to it in other records, which lead nowhere now: {dangling}")
+
+    def completed(self, fields: dict[str, Any], *, new: bool) -> dict[str, Any]:
+        """The options of a `create` (`new`) or an `update` without a file, with what a kind adds where they lack it."""
+        del new
+        return fields
 
     def _cleared(self, names: list[str]) -> list[str]:
         clearable = self.resource.clearable

@@ -10,8 +10,9 @@ import typer
 from steelyard.cli.client import Query
 from steelyard.cli.errors import DANGER, UsageError
 from steelyard.cli.exporting import OutputFile, export_lines
+from steelyard.cli.groups import group
 from steelyard.cli.journal import SECONDS, filter_options, query_of
-from steelyard.cli.session import Session, remember, with_session
+from steelyard.cli.session import Session, with_session
 from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 from steelyard.errors import StartupError
 
@@ -104,13 +105,7 @@ def _query(filters: Mapping[str, str | None]) -> Query:
 
 def build_audit(epilog: str) -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="audit",
-        help="The audit: who did what, and who was not allowed to.",
-        no_args_is_help=True,
-        epilog=epilog,
-    )
-    app.callback()(remember)
+    app = group("audit", "The audit: who did what, and who was not allowed to.", epilog)
     app.command("list")(with_session(list_, _FILTERS))
     app.command("export")(with_session(export, _FILTERS))
     app.command("verify")(with_session(verify))

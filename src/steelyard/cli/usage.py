@@ -8,8 +8,9 @@ import typer
 from steelyard.cli.address import segment
 from steelyard.cli.errors import UsageError
 from steelyard.cli.exporting import NDJSON, OutputFile, export_lines
+from steelyard.cli.groups import group
 from steelyard.cli.journal import SECONDS, filter_options, query_of
-from steelyard.cli.session import Session, remember, with_session
+from steelyard.cli.session import Session, with_session
 from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 
 _COLUMNS = ("at", "model", "provider", "status", "error", "input", "output", "cost", "latency_ms", "key")
@@ -110,13 +111,7 @@ def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_usage(epilog: str) -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="usage",
-        help="Usage: what was used of models, what it cost, and how long it took.",
-        no_args_is_help=True,
-        epilog=epilog,
-    )
-    app.callback()(remember)
+    app = group("usage", "Usage: what was used of models, what it cost, and how long it took.", epilog)
     for name, function in (("list", list_), ("summary", summary), ("export", export)):
         app.command(name)(with_session(function, _FILTERS))
     return app

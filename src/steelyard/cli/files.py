@@ -44,11 +44,7 @@ def ls(
         for record in records:
             typer.echo(record["path"])
     elif records:
-        rows = [
-            (record["path"], size_text(record["size"]), _short(record.get("sha256")), _scan(record))
-            for record in records
-        ]
-        session.output.table(("name", "size", "sha256", "scan"), rows)
+        session.output.table(("name", "size", "sha256", "scan"), (_row(record) for record in records))
     else:
         session.output.note(f"no files in {title}")
 

@@ -56,6 +56,9 @@ def test_a_person_is_asked_and_the_answer_not_shown(cli: RunCli, monkeypatch: py
 def test_a_description_alone_asks_for_nothing(cli: RunCli) -> None:
     run = cli("secrets", "update", "token", "--description", "d", handler=created)
     assert json.loads(run.requests[-1].content) == {"description": "d"}
+    run = cli("secrets", "update", "token", "--unset", "description", handler=created)
+    assert json.loads(run.requests[-1].content) == {}
+    assert run.requests[-1].url.params["update_mask"] == "description"
 
 
 def test_no_option_takes_a_value(cli: RunCli) -> None:

@@ -7,79 +7,44 @@ from typing import Annotated, Any
 
 import typer
 
+from steelyard.cli.client import Query
 from steelyard.cli.errors import DANGER, UsageError
-from steelyard.cli.output import progress
-from steelyard.cli.session import Session, remember, with_session
-from steelyard.cli.transfer import target
-from steelyard.cli.usage import moment
-from steelyard.cli.walking import walk
+from steelyard.cli.exporting import OutputFile, export_lines
+from steelyard.cli.groups import group
+from steelyard.cli.journal import SECONDS, filter_options, query_of
+from steelyard.cli.session import Session, with_session
+from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 from steelyard.errors import StartupError
 
 _PATH = "/apis/steelyard/v1/audit"
-_SECONDS = 300.0
-_CHUNK = 1 << 16
 _COLUMNS = ("at", "outcome", "action", "subject", "key_id", "address", "workspace", "name", "rule", "detail")
 _HEAD = re.compile(r"[0-9a-f]{64}")
 
-
-def _filter(flag: str, help: str) -> tuple[Any, None]:
-    return Annotated[str | None, typer.Option(flag, metavar=flag[2:].upper().replace("-", "_"), help=help)], None
-
-
-_FILTERS: Mapping[str, tuple[Any, Any]] = {
-    "since": _filter("--since", "From this time on: 2026-01-31T12:00:00Z, or so long ago: 30m, 24h, 7d."),
-    "until": _filter("--until", "Before this time."),
-    "subject": _filter("--subject", "Only by that subject."),
-    "key_id": _filter("--key", "Only with that key."),
-    "action": _filter("--action", "Only that, as model.update or iam.create."),
-    "outcome": _filter("--outcome", "Only `allowed`, or only `refused`."),
-    "inside": _filter("--in", "Only in that workspace; else in all whose audit you may read."),
-    "kind": _filter("--kind", "Only about records of that kind."),
-    "name": _filter("--name", "Only about what has that name."),
-    "request_id": _filter("--request-id", "Only the request of that X-Request-ID."),
-}
+_FILTERS = filter_options(
+    {
+        "subject": ("--subject", "Only by that subject."),
+        "key_id": ("--key", "Only with that key."),
+        "action": ("--action", "Only that, as model.update or iam.create."),
+        "outcome": ("--outcome", "Only `allowed`, or only `refused`."),
+        "inside": ("--in", "Only in that workspace; else in all whose audit you may read."),
+        "kind": ("--kind", "Only about records of that kind."),
+        "name": ("--name", "Only about what has that name."),
+    }
+)
 
 
 def list_(
-    session: Session,
-    *,
-    all: Annotated[bool, typer.Option("--all", help="Every one, not only the first page.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
-    **filters: Any,
+    session: Session, *, all: All = False, limit: Limit = None, page_size: PageSize = None, **filters: Any
 ) -> None:
     """List what was done and refused, newest first."""
-    if all and limit:
-        raise UsageError("--all and --limit exclude each other")
-    found = walk(session, _PATH, _query(filters), all=all, limit=limit)
-    session.output.records(found.records, _COLUMNS)
-    if not found.records:
-        session.output.note("nothing")
-    elif found.more:
-        session.output.note(f"{found.shown}; --all shows every one")
+    found = walk(session, _PATH, _query(filters), all=all, limit=limit, page_size=page_size)
+    session.output.records(found.records, _COLUMNS, key="seq")
+    tell_rest(session, found, "nothing")
 
 
-def export(
-    session: Session,
-    *,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file, not to stdout.")
-    ] = None,
-    **filters: Any,
-) -> None:
+def export(session: Session, *, output: OutputFile = None, **filters: Any) -> None:
     """Write it all, oldest first, a line of JSON for each entry. Without filters, `audit verify FILE` checks it."""
-    show, lines = progress(session.output.quiet, "lines exported"), 0
-    with (
-        session.client.stream(f"{_PATH}:export", query=_query(filters), seconds=_SECONDS) as answer,
-        target(output) as write,
-    ):
-        for chunk in answer.iter_bytes(_CHUNK):
-            write(chunk)
-            lines += chunk.count(b"\n")
-            if output:
-                show(lines, None)
-    show(0, None)
-    if output:
-        session.output.note(f"{lines:,} entries written to {output}")
+    export_lines(session, f"{_PATH}:export", output, "entries", query=_query(filters), seconds=SECONDS)
 
 
 def verify(
@@ -124,7 +89,7 @@ def verify(
 def _checked(session: Session, file: Path | None, data_dir: Path | None, head: str | None) -> dict[str, Any]:
     if file is None and data_dir is None:
         query = {"head": head} if head else {}
-        return session.client.call("GET", f"{_PATH}:verify", query=query, seconds=_SECONDS).record()
+        return session.client.call("GET", f"{_PATH}:verify", query=query, seconds=SECONDS).record()
     from steelyard.app.audit import check_file, check_folder  # noqa: PLC0415 - only this reads databases
 
     try:
@@ -133,24 +98,14 @@ def _checked(session: Session, file: Path | None, data_dir: Path | None, head: s
         raise UsageError(error.message) from None
 
 
-def _query(filters: Mapping[str, str | None]) -> dict[str, str | int | list[str]]:
-    query: dict[str, str | int | list[str]] = {}
-    for name, value in filters.items():
-        if value is not None:
-            key = "workspace" if name == "inside" else name
-            query[key] = moment(value) if name in {"since", "until"} else value
-    return query
+def _query(filters: Mapping[str, str | None]) -> Query:
+    # Every command has a --workspace of its own, for where it works: the filter is `--in`.
+    return query_of({"workspace" if name == "inside" else name: value for name, value in filters.items()})
 
 
 def build_audit(epilog: str) -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="audit",
-        help="The audit: who did what, and who was not allowed to.",
-        no_args_is_help=True,
-        epilog=epilog,
-    )
-    app.callback()(remember)
+    app = group("audit", "The audit: who did what, and who was not allowed to.", epilog)
     app.command("list")(with_session(list_, _FILTERS))
     app.command("export")(with_session(export, _FILTERS))
     app.command("verify")(with_session(verify))

@@ -12,6 +12,7 @@ from steelyard.cli.errors import CliError, CutError, RefusedError, StartError
 from steelyard.cli.output import Output
 from steelyard.cli.session import Session
 from steelyard.cli.sse import events as events_of
+from steelyard.cli.walking import Limit
 
 _PATH = "/apis/steelyard/v1/events"
 _PAGE_SIZE = 500
@@ -35,7 +36,7 @@ def events(
     kind: Annotated[
         list[str] | None, typer.Option("--kind", metavar="KIND", help="Only changes of this kind: model, prompt, …")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    limit: Limit = None,
 ) -> None:
     """Show the changes of all records of a workspace in their order, the oldest first."""
     query: dict[str, str | int | list[str]] = {"kind": kind} if kind else {}

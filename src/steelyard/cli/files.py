@@ -8,8 +8,9 @@ import typer
 from steelyard.cli.bars import size_text
 from steelyard.cli.client import Query
 from steelyard.cli.folders import CHUNK
+from steelyard.cli.groups import group
 from steelyard.cli.naming import find_fileset, whole_commit
-from steelyard.cli.session import Session, remember, with_session
+from steelyard.cli.session import Session, with_session
 from steelyard.cli.writing import DryRun, Reason, write_query
 
 _SECONDS = 300.0
@@ -43,11 +44,7 @@ def ls(
         for record in records:
             typer.echo(record["path"])
     elif records:
-        rows = [
-            (record["path"], size_text(record["size"]), _short(record.get("sha256")), _scan(record))
-            for record in records
-        ]
-        session.output.table(("name", "size", "sha256", "scan"), rows)
+        session.output.table(("name", "size", "sha256", "scan"), (_row(record) for record in records))
     else:
         session.output.note(f"no files in {title}")
 
@@ -172,13 +169,7 @@ def _scan(record: dict[str, Any]) -> str:
 
 def build_files(epilog: str) -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="files",
-        help="Files: what is in a fileset, now and before; `push` and `pull` bring whole folders.",
-        no_args_is_help=True,
-        epilog=epilog,
-    )
-    app.callback()(remember)
+    app = group("files", "Files: what is in a fileset, now and before; `push` and `pull` bring whole folders.", epilog)
     for function in (ls, cat, rm, restore, log, diff):
         app.command(function.__name__)(with_session(function))
     return app

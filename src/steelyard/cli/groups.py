@@ -1,4 +1,4 @@
-"""The group of commands that a resource has."""
+"""Groups of commands, and the one that a resource has."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,13 +11,19 @@ from steelyard.cli.session import remember, with_session
 from steelyard.cli.verbs import Verbs
 
 
+def group(name: str, help: str, epilog: str) -> typer.Typer:
+    """A group without commands, which take the options that stand before their names."""
+    app = typer.Typer(name=name, help=help, no_args_is_help=True, epilog=epilog)
+    app.callback()(remember)
+    return app
+
+
 def commands(resource: Resource, epilog: str, verbs: Verbs | None = None) -> typer.Typer:
     """The group of commands for one resource, with verbs of its own where it has any."""
     verbs, history = verbs or Verbs(resource), History(resource)
     noun, fields = resource.noun, resource.parameters()
     new_fields = resource.parameters(create=True)
-    app = typer.Typer(name=resource.plural, help=resource.about, no_args_is_help=True, epilog=epilog)
-    app.callback()(remember)
+    app = group(resource.plural, resource.about, epilog)
     examples = "\n".join(["\b", "Examples:", *(f"  {line}" for line in resource.examples)])
 
     def add(name: str, run: Callable[..., None], help: str, epilog: str | None = None) -> None:

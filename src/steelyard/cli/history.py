@@ -9,7 +9,7 @@ from steelyard.cli.differences import show_differences
 from steelyard.cli.resource import Resource
 from steelyard.cli.session import Session
 from steelyard.cli.verbs import Name
-from steelyard.cli.walking import walk
+from steelyard.cli.walking import Limit, walk
 from steelyard.cli.writing import DryRun, IfMatch, Reason, read_before, tell, write_query
 
 _COLUMNS = ("revision", "at", "actor", "action", "changed", "reason")
@@ -29,7 +29,7 @@ class History:
         self,
         session: Session,
         name: Name,
-        limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+        limit: Limit = None,
     ) -> None:
         path, _ = self.resource.item(session.workspace, name)
         found = walk(session, f"{path}/revisions", {}, limit=limit)

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.cli.session import Session, remember, with_session
+from steelyard.cli.groups import group
+from steelyard.cli.session import Session, with_session
 
 KEYS = "/apis/auth/v2/keys"
 _COLUMNS = ("id", "name", "owner", "expires_at", "revoked_at", "last_used_at", "scopes", "workspaces", "models")
@@ -108,8 +109,7 @@ def _told(session: Session, member: dict[str, Any]) -> None:
 
 def build_keys(epilog: str) -> typer.Typer:
     """The group of commands about API keys."""
-    app = typer.Typer(name="keys", help="API keys.", no_args_is_help=True, epilog=epilog)
-    app.callback()(remember)
+    app = group("keys", "API keys.", epilog)
     for name, run in (("list", list_keys), ("create", create_key), ("revoke", revoke_key)):
         app.command(name)(with_session(run))
     return app
@@ -117,8 +117,7 @@ def build_keys(epilog: str) -> typer.Typer:
 
 def build_members(epilog: str) -> typer.Typer:
     """The group of commands about the members of a workspace."""
-    app = typer.Typer(name="members", help="Who may do what in a workspace.", no_args_is_help=True, epilog=epilog)
-    app.callback()(remember)
+    app = group("members", "Who may do what in a workspace.", epilog)
     for name, run in (("list", list_members), ("add", add_member), ("set", set_member), ("remove", remove_member)):
         app.command(name)(with_session(run))
     return app

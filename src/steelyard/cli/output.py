@@ -53,13 +53,13 @@ class Output:
         """Any value as JSON on one line, for results that have no end."""
         typer.echo(_json(value, indent=None))
 
-    def records(self, records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """A list: an array, a table, or with `--quiet` one name (or what the first column has) a line."""
+    def records(self, records: Sequence[Mapping[str, Any]], columns: Sequence[str], *, key: str = "name") -> None:
+        """A list: an array, a table, or with `--quiet` the `key` of each (or what the first column has) on a line."""
         if self.json:
             self.value(records)
         elif self.quiet:
             for record in records:
-                typer.echo(printable(str(record.get("name", record.get(columns[0], "")))))
+                typer.echo(printable(str(record.get(key, record.get(columns[0], "")))))
         elif records:
             _table(columns, ([_cell(column, record.get(column)) for column in columns] for record in records))
 

@@ -7,8 +7,7 @@ import typer
 from steelyard.cli.groups import commands
 from steelyard.cli.resource import Field, Kind, Resource
 from steelyard.cli.session import Session, with_session
-from steelyard.cli.verbs import File, Name, OptionalName, Verbs
-from steelyard.cli.writing import DryRun, IfMatch, Reason
+from steelyard.cli.verbs import Verbs
 
 SECRETS = Resource(
     noun="secret",
@@ -42,33 +41,10 @@ _ASK = ""
 class _SecretVerbs(Verbs):
     """The verbs of secrets, which ask for a value that is not given."""
 
-    def create(
-        self,
-        session: Session,
-        name: OptionalName = None,
-        file: File = None,
-        reason: Reason = None,
-        dry_run: DryRun = False,
-        **fields: Any,
-    ) -> None:
-        if file is None and fields.get("value") is None:
-            fields["value"] = _ASK
-        super().create(session, name, file, reason, dry_run, **fields)
-
-    def update(
-        self,
-        session: Session,
-        name: Name,
-        *,
-        file: File = None,
-        if_match: IfMatch = None,
-        reason: Reason = None,
-        dry_run: DryRun = False,
-        **fields: Any,
-    ) -> None:
-        if file is None and all(value in (None, []) for value in fields.values()):
-            fields["value"] = _ASK
-        super().update(session, name, file=file, if_match=if_match, reason=reason, dry_run=dry_run, **fields)
+    def completed(self, fields: dict[str, Any], *, new: bool) -> dict[str, Any]:
+        """With a value to ask for, where there is none: in a new secret, or where nothing else is changed."""
+        given = [fields.get("value")] if new else fields.values()
+        return {**fields, "value": _ASK} if all(value in (None, []) for value in given) else fields
 
 
 def rotate(

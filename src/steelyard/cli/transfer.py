@@ -11,40 +11,23 @@ import typer
 
 from steelyard.cli.address import workspace_verb
 from steelyard.cli.errors import UsageError
+from steelyard.cli.exporting import NDJSON, OutputFile, export_lines
 from steelyard.cli.output import progress
 from steelyard.cli.session import Session
 from steelyard.cli.writing import DryRun, Reason, write_query
 
-_NDJSON = "application/x-ndjson"
 _SILENCE_SECONDS = 120.0
 _IMPORT_SECONDS = 3600.0
 _CHUNK = 1 << 16
 _CHOICES = ("refuse", "replace", "skip")
 
 
-def export(
-    session: Session,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file, not to stdout.")
-    ] = None,
-) -> None:
+def export(session: Session, output: OutputFile = None) -> None:
     """Export a workspace as lines of JSON, without secrets; `import` and `apply` take them."""
     path = workspace_verb(session.workspace, "export")
-    show = progress(session.output.quiet, "lines exported")
-    lines = 0
-    with (
-        session.client.stream(path, headers={"accept": _NDJSON}, seconds=_SILENCE_SECONDS) as answer,
-        target(output) as write,
-    ):
-        for chunk in answer.iter_bytes(_CHUNK):
-            write(chunk)
-            lines += chunk.count(b"\n")
-            if output:
-                show(lines, None)
-    show(0, None)
-    if output:
-        # The first two lines say that it is an export, and what the workspace is.
-        session.output.note(f"{max(lines - 2, 0):,} records of {session.workspace} written to {output}")
+    noun, headers = f"records of {session.workspace}", {"accept": NDJSON}
+    # The first two lines say that it is an export, and what the workspace is.
+    export_lines(session, path, output, noun, extra=2, headers=headers, seconds=_SILENCE_SECONDS)
 
 
 def import_(
@@ -73,7 +56,7 @@ def import_(
             path,
             query={"on_conflict": on_conflict, **write_query(dry_run=dry_run, reason=reason)},
             content=_sent(source, size, progress(session.output.quiet, "bytes sent")),
-            headers={"content-type": _NDJSON},
+            headers={"content-type": NDJSON},
             seconds=_IMPORT_SECONDS,
         ).record()
     if session.output.json:
@@ -82,25 +65,6 @@ def import_(
         f"{counts[key]:,} {key}" for key in ("created", "updated", "unchanged", "skipped") if key in counts
     )
     session.output.line(f"{session.workspace}: {told}" + ("; nothing was written" if dry_run else ""))
-
-
-@contextmanager
-def target(path: str | None) -> Iterator[Callable[[bytes], object]]:
-    """Where an export goes: a file appears under its name when it is whole, and not before."""
-    if path is None or path == "-":
-        yield lambda chunk: typer.echo(chunk, nl=False)
-        return
-    part = Path(f"{path}.part")
-    try:
-        with part.open("wb") as file:
-            yield file.write
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"--output: cannot write {path}: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,69 +1,42 @@
 """`steelyard usage`: what was used of models, request by request, in sums, or all of it as a file."""
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from steelyard.cli.address import segment
 from steelyard.cli.errors import UsageError
-from steelyard.cli.output import progress
-from steelyard.cli.session import Session, remember, with_session
-from steelyard.cli.transfer import target
-from steelyard.cli.walking import walk
+from steelyard.cli.exporting import NDJSON, OutputFile, export_lines
+from steelyard.cli.groups import group
+from steelyard.cli.journal import SECONDS, filter_options, query_of
+from steelyard.cli.session import Session, with_session
+from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 
-_SECONDS = 300.0
-_CHUNK = 1 << 16
 _COLUMNS = ("at", "model", "provider", "status", "error", "input", "output", "cost", "latency_ms", "key")
 _SUMS = ("requests", "errors", "input", "output", "cached_input", "cost", "p50_ms", "p95_ms")
 _GROUPS = ("workspace", "model", "provider", "key", "route", "day", "hour", "status")
-_FORMATS = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
-_AGO = re.compile(r"([0-9]{1,6})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_FORMATS = {"ndjson": NDJSON, "csv": "text/csv"}
 
-
-def _filter(flag: str, help: str) -> tuple[Any, None]:
-    return Annotated[str | None, typer.Option(flag, metavar=flag[2:].upper().replace("-", "_"), help=help)], None
-
-
-_FILTERS: Mapping[str, tuple[Any, Any]] = {
-    "since": _filter("--since", "From this time on: 2026-01-31T12:00:00Z, or so long ago: 30m, 24h, 7d."),
-    "until": _filter("--until", "Before this time."),
-    "model": _filter("--model", "Only that model's."),
-    "provider": _filter("--provider", "Only what that provider served."),
-    "key": _filter("--key", "Only by callers with that key."),
-    "route": _filter("--route", "Only what was asked for by that name: a virtual model, an alias."),
-    "status": _filter("--status", "Only answers of that status, as 429, or kind, as 5xx."),
-    "request_id": _filter("--request-id", "Only the request of that X-Request-ID."),
-}
+_FILTERS = filter_options(
+    {
+        "model": ("--model", "Only that model's."),
+        "provider": ("--provider", "Only what that provider served."),
+        "key": ("--key", "Only by callers with that key."),
+        "route": ("--route", "Only what was asked for by that name: a virtual model, an alias."),
+        "status": ("--status", "Only answers of that status, as 429, or kind, as 5xx."),
+    }
+)
 
 
 def list_(
-    session: Session,
-    *,
-    all: Annotated[bool, typer.Option("--all", help="Every one, not only the first page.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
-    page_size: Annotated[
-        int | None, typer.Option("--page-size", min=1, max=1000, help="How many a request asks for.")
-    ] = None,
-    **filters: Any,
+    session: Session, *, all: All = False, limit: Limit = None, page_size: PageSize = None, **filters: Any
 ) -> None:
     """List requests, newest first: what each used, what it cost, and how long it took."""
-    if all and limit:
-        raise UsageError("--all and --limit exclude each other")
-    found = walk(session, _path(session, ""), _query(filters), all=all, limit=limit, page_size=page_size)
-    if session.output.quiet and not session.output.json:
-        for record in found.records:
-            typer.echo(record.get("request_id", ""))
-    else:
-        everywhere = ("workspace",) if session.workspace == "-" else ()
-        session.output.records(found.records, ("at", *everywhere, *_COLUMNS[1:]))
-    if not found.records:
-        session.output.note("no usage")
-    elif found.more:
-        session.output.note(f"{found.shown}; --all shows every one")
+    found = walk(session, _path(session, ""), query_of(filters), all=all, limit=limit, page_size=page_size)
+    everywhere = ("workspace",) if session.workspace == "-" else ()
+    session.output.records(found.records, ("at", *everywhere, *_COLUMNS[1:]), key="request_id")
+    tell_rest(session, found, "no usage")
 
 
 def summary(
@@ -82,8 +55,8 @@ def summary(
     **filters: Any,
 ) -> None:
     """Sum usage up: requests, errors, tokens, cost and times. Days and hours are those of UTC."""
-    query = {**_query(filters), "group_by": by, **({"limit": limit} if limit else {})}
-    found = session.client.call("GET", _path(session, ":summary"), query=query, seconds=_SECONDS).record()
+    query = {**query_of(filters), "group_by": by, **({"limit": limit} if limit else {})}
+    found = session.client.call("GET", _path(session, ":summary"), query=query, seconds=SECONDS).record()
     if session.output.json:
         session.output.value(found)
         return
@@ -107,53 +80,19 @@ def export(
             autocompletion=lambda incomplete: [name for name in _FORMATS if name.startswith(incomplete)],
         ),
     ] = "ndjson",
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file, not to stdout.")
-    ] = None,
+    output: OutputFile = None,
     **filters: Any,
 ) -> None:
     """Write all usage up to now, oldest first."""
     if format not in _FORMATS:
         raise UsageError(f"--format takes {', '.join(_FORMATS)}")
-    show, lines = progress(session.output.quiet, "lines exported"), 0
-    query, headers = {**_query(filters), "format": format}, {"accept": _FORMATS[format]}
-    with (
-        session.client.stream(_path(session, ":export"), query=query, headers=headers, seconds=_SECONDS) as answer,
-        target(output) as write,
-    ):
-        for chunk in answer.iter_bytes(_CHUNK):
-            write(chunk)
-            lines += chunk.count(b"\n")
-            if output:
-                show(lines, None)
-    show(0, None)
-    if output:
-        titles = 1 if format == "csv" else 0
-        session.output.note(f"{max(lines - titles, 0):,} requests written to {output}")
+    path, titles = _path(session, ":export"), 1 if format == "csv" else 0
+    query, headers = {**query_of(filters), "format": format}, {"accept": _FORMATS[format]}
+    export_lines(session, path, output, "requests", extra=titles, query=query, headers=headers, seconds=SECONDS)
 
 
 def _path(session: Session, verb: str) -> str:
     return f"/apis/steelyard/v1/workspaces/{segment(session.workspace, 'workspace')}/usage{verb}"
-
-
-def _query(filters: Mapping[str, str | None]) -> dict[str, str | int | list[str]]:
-    query: dict[str, str | int | list[str]] = {}
-    for name, value in filters.items():
-        if value is not None:
-            query[name] = moment(value) if name in {"since", "until"} else value
-    return query
-
-
-def moment(text: str) -> str:
-    """A time as the server takes it; the server says what is wrong with one that is neither this nor that."""
-    found = _AGO.fullmatch(text)
-    if found is None:
-        return text
-    try:
-        moment = datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
-    except OverflowError:
-        raise UsageError(f"{text} ago is before the first year") from None
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,13 +111,7 @@ def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_usage(epilog: str) -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="usage",
-        help="Usage: what was used of models, what it cost, and how long it took.",
-        no_args_is_help=True,
-        epilog=epilog,
-    )
-    app.callback()(remember)
+    app = group("usage", "Usage: what was used of models, what it cost, and how long it took.", epilog)
     for name, function in (("list", list_), ("summary", summary), ("export", export)):
         app.command(name)(with_session(function, _FILTERS))
     return app

@@ -9,7 +9,7 @@ from steelyard.cli.address import quoted_etag
 from steelyard.cli.errors import UsageError
 from steelyard.cli.resource import Resource
 from steelyard.cli.session import Session
-from steelyard.cli.walking import walk
+from steelyard.cli.walking import All, Limit, PageSize, tell_rest, walk
 from steelyard.cli.writing import DryRun, IfMatch, Reason, Yes, read_before, tell, write_query
 
 # The server's own: a file may bring them along, and no mask may name them.
@@ -53,23 +53,16 @@ class Verbs:
             str | None,
             typer.Option("--sort", metavar="FIELD", help="name, created_at or updated_at; -name for downwards."),
         ] = None,
-        all: Annotated[bool, typer.Option("--all", help="Every one, not only the first page.")] = False,
-        limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+        all: All = False,
+        limit: Limit = None,
         page: Annotated[int | None, typer.Option("--page", min=1, help="Start at this page.")] = None,
-        page_size: Annotated[
-            int | None, typer.Option("--page-size", min=1, max=1000, help="How many a request asks for.")
-        ] = None,
+        page_size: PageSize = None,
     ) -> None:
-        if all and limit:
-            raise UsageError("--all and --limit exclude each other")
         query = {key: value for key, value in (("filter", filter), ("sort", sort)) if value is not None}
         path = self.resource.collection(session.workspace)
         found = walk(session, path, query, all=all, limit=limit, page=page, page_size=page_size)
         session.output.records(found.records, self._columns(session))
-        if not found.records:
-            session.output.note(f"no {self.resource.plural}")
-        elif found.more:
-            session.output.note(f"{found.shown}; --all shows every one")
+        tell_rest(session, found, f"no {self.resource.plural}")
 
     def get(
         self,
@@ -104,6 +97,8 @@ class Verbs:
         **fields: Any,
     ) -> None:
         body = session.reader.object("--file", file) if file else {}
+        if file is None:
+            fields = self.completed(fields, new=True)
         if name and self.resource.scoped and "/" in name:
             workspace, _, name = name.partition("/")
         else:
@@ -129,6 +124,8 @@ class Verbs:
         **fields: Any,
     ) -> None:
         path, title = self.resource.item(session.workspace, name)
+        if file is None:
+            fields = self.completed(fields, new=False)
         cleared = self._cleared(fields.pop("unset", None) or [])
         changes = session.reader.object("--file", file) if file else {}
         changes.update(self.resource.read(session.reader, fields))
@@ -171,6 +168,11 @@ class Verbs:
         dangling = answer.headers.get("x-steelyard-dangling", "0")
         if dangling != "0":
             session.output.note(f"references to it in other records, which lead nowhere now: {dangling}")
+
+    def completed(self, fields: dict[str, Any], *, new: bool) -> dict[str, Any]:
+        """The options of a `create` (`new`) or an `update` without a file, with what a kind adds where they lack it."""
+        del new
+        return fields
 
     def _cleared(self, names: list[str]) -> list[str]:
         clearable = self.resource.clearable

@@ -1,14 +1,21 @@
 """Reads a list as far as it is wanted."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from steelyard.cli.client import Query
+from steelyard.cli.errors import UsageError
 from steelyard.cli.output import progress
 from steelyard.cli.session import Session
 
 # Fewer round trips for a whole list, and answers that are still small.
 _WALK_PAGE_SIZE = 500
+
+All = Annotated[bool, typer.Option("--all", help="Every one, not only the first page.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")]
+PageSize = Annotated[int | None, typer.Option("--page-size", min=1, max=1000, help="How many a request asks for.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,9 @@ def walk(
     page: int | None = None,
     page_size: int | None = None,
 ) -> Walked:
-    """A list from `page` on: all of it, at most `limit`, or else the one page."""
+    """A list from `page` on: all of it, at most `limit`, or else one page. Raises `UsageError` for two of these."""
+    if all and limit:
+        raise UsageError("--all and --limit exclude each other")
     size = page_size or (_WALK_PAGE_SIZE if all else min(limit, _WALK_PAGE_SIZE) if limit else None)
     asked = {**query, "page_size": size} if size else query
     records: list[dict[str, Any]] = []
@@ -52,3 +61,11 @@ def walk(
     show(0, None)
     cut = len(records) > limit if limit else False
     return Walked(records[:limit], total, cut or not last)
+
+
+def tell_rest(session: Session, found: Walked, nothing: str) -> None:
+    """For the person at the terminal: that nothing was found, in the words of `nothing`, or that there is more."""
+    if not found.records:
+        session.output.note(nothing)
+    elif found.more:
+        session.output.note(f"{found.shown}; --all shows every one")

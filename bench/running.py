@@ -139,6 +139,7 @@ def perform(kind: type[Run], options: argparse.Namespace) -> int:
             benchmark.run()
         except FAULTS as fault:
             say(f"NOT MEASURED: {fault}")
+            benchmark.missing.append("the rest")
     print(benchmark.text())
     if options.output:
         options.output.write_text(benchmark.markdown())

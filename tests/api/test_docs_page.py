@@ -3,12 +3,13 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.needs import lacking
-from tests.servers import Server
+from tests.servers import Server, running
 
 _SECONDS = 120
 _OPERATION_ID = 'id="operations-'
@@ -21,6 +22,16 @@ def browser() -> str:
     return found or lacking("there is no Chromium (Debian: apt-get install chromium)")
 
 
+@pytest.fixture(params=["open", "asks who is there"])
+def shown(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Server]:
+    """A server. One with authentication shows its page to everybody too: a browser that opens it has no key."""
+    if request.param == "open":
+        yield server
+    else:
+        with running(tmp_path / "data", "--set", "auth.enabled=true") as closed:
+            yield closed
+
+
 def _asked_by_page(net_log: Path, origin: str) -> set[str]:
     """The addresses that the page has asked for; what the browser asks for by itself has another initiator."""
     events = json.loads(net_log.read_text())["events"]
@@ -29,7 +40,7 @@ def _asked_by_page(net_log: Path, origin: str) -> set[str]:
 
 
 def test_the_page_shows_every_operation_and_loads_nothing_from_elsewhere(
-    server: Server, browser: str, tmp_path: Path
+    shown: Server, browser: str, tmp_path: Path
 ) -> None:
     net_log = tmp_path / "net.json"
     command = [
@@ -38,13 +49,16 @@ def test_the_page_shows_every_operation_and_loads_nothing_from_elsewhere(
         # Nothing but our server can be reached: what the page needs from elsewhere is missing from it.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         *(f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={net_log}"),
-        *("--virtual-time-budget=30000", "--dump-dom", f"{server.url}/docs"),
+        *("--virtual-time-budget=30000", "--dump-dom", f"{shown.url}/docs"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    asked = _asked_by_page(net_log, server.url)
-    assert f"{server.url}/openapi.json" in asked, "the page reads the document"
-    assert [url for url in asked if not url.startswith((f"{server.url}/", "data:"))] == []
+    asked = _asked_by_page(net_log, shown.url)
+    assert f"{shown.url}/openapi.json" in asked, "the page reads the document"
+    assert [url for url in asked if not url.startswith((f"{shown.url}/", "data:"))] == []
     assert done.stdout.count(_OPERATION_ID) > 50
     for path in ("/apis/models/v2/workspaces/{workspace}/models/{name}", "/health/ready"):
         assert f'data-path="{path}"' in done.stdout, f"{path} is missing from the page"
+    assert 'class="btn authorize' in done.stdout, (
+        "a key can be given on the page, for the requests that are tried there"
+    )

@@ -12,6 +12,11 @@ from pydantic.json_schema import models_json_schema
 from steelyard.api.operations import Described
 from steelyard.api.writes import WRITE_PARAMETERS, options_of
 
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, or a token of the identity provider; where authentication is on.",
+}
 _REFERENCES = "#/components/schemas/{model}"
 
 
@@ -32,6 +37,8 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["parameters"] = [*operation.get("parameters", ()), *WRITE_PARAMETERS]
+    document["components"]["securitySchemes"] = {"key": _KEY}
+    document["security"] = [{}, {"key": []}]  # neither is wrong: a server without authentication asks nobody
     return document
 
 

@@ -1,9 +1,11 @@
 """`steelyard keys` and `steelyard members`: who may do what, on the command line."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
+from steelyard.cli.address import segment
 from steelyard.cli.groups import group
 from steelyard.cli.session import Session, with_session
 
@@ -38,7 +40,7 @@ def list_keys(
 ) -> None:
     """List API keys: your own, or those of others where you administer keys."""
     answer = session.client.call("GET", KEYS, query={"owner": owner} if owner else {}).record()
-    session.output.records(answer["data"], _COLUMNS)
+    session.output.records(answer["data"], _COLUMNS, key="id")  # which `revoke` takes; names are not unique
 
 
 def create_key(
@@ -68,7 +70,7 @@ def create_key(
 
 def revoke_key(session: Session, id: Id) -> None:
     """End an API key, and those that were made with it, at once."""
-    gone = session.client.call("DELETE", f"{KEYS}/{id}").record()
+    gone = session.client.call("DELETE", f"{KEYS}/{segment(id, 'key')}").record()
     if session.output.json:
         session.output.value(gone)
     else:
@@ -87,17 +89,22 @@ def add_member(session: Session, who: Who, *, role: Roles = ["Editor"]) -> None:
 
 def set_member(session: Session, who: Who, *, role: Roles) -> None:
     """Make these the roles of somebody in a workspace."""
-    _told(session, session.client.call("PUT", f"{_members(session)}/{who}", body={"roles": role}).record())
+    _told(session, session.client.call("PUT", _member(session, who), body={"roles": role}).record())
 
 
 def remove_member(session: Session, who: Who) -> None:
     """Take all roles of somebody in a workspace."""
-    session.client.call("DELETE", f"{_members(session)}/{who}")
+    session.client.call("DELETE", _member(session, who))
     session.output.line(f"{who} is no member of {session.workspace} any more")
 
 
 def _members(session: Session) -> str:
-    return f"/apis/entities/v2/workspaces/{session.workspace}/members"
+    return f"/apis/entities/v2/workspaces/{segment(session.workspace, 'workspace')}/members"
+
+
+def _member(session: Session, who: str) -> str:
+    # Subjects are what an identity provider says: they may hold slashes, and more.
+    return f"{_members(session)}/{quote(who, safe='')}"
 
 
 def _told(session: Session, member: dict[str, Any]) -> None:

@@ -174,7 +174,8 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(("auth_discovery", "auth_jwks", "auth_token"), OPEN),
         **dict.fromkeys(("health_live", "health_ready", "platform_status", "cluster_info"), OPEN),
         "metrics": Rule("system.metrics", "everywhere"),
-        **dict.fromkeys(("openapi", "docs"), SIGNED_IN),
+        # The same on every server, and in our repository; a browser could not say who it is when it opens a page.
+        **dict.fromkeys(("openapi", "docs"), OPEN),
     }
 )
 """The rule of each operation, by its id in the OpenAPI document (of several on one path, by the id that they share)."""

@@ -235,3 +235,9 @@ async def test_names_that_nobody_answers_for_keep_no_other_waiting(monkeypatch: 
     finally:
         answered.set()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "\udcff.example"])
+async def test_what_is_no_name_is_not_found(host: str) -> None:
+    with pytest.raises(OSError):  # noqa: PT011 - of which kind is the system's
+        await look_up(host, 80)

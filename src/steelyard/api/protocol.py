@@ -220,8 +220,8 @@ class SteelyardProtocol(HttpToolsProtocol):
     def _turn_away(self) -> None:
         """Answers a connection for which there is no room, before anything is asked."""
         now = self.loop.time()
-        if now - SteelyardProtocol._told > _SILENCE:
-            SteelyardProtocol._told = now
+        if now - self._told > _SILENCE:
+            type(self)._told = now  # of this server: each has a class of its own
             _logger.warning("%d connections are open: others are turned away (setting limits.connections)", self.most)
         self._end_with(b"503 Service Unavailable", "too_many_connections", "too many connections; try again", _LATER)
 

@@ -8,25 +8,22 @@ aiohttp is imported when the first request goes out: a server that sends none st
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from steelyard.errors import StartupError
 from steelyard.outbound.policy import OutboundPolicy, check_url
 
 if TYPE_CHECKING:
     import aiohttp
-
-# Threads of their own, and many: the loop's few would all wait for names whose servers do not answer (5 seconds and
-# more each), and whoever asks for another name, behind them.
-_LOOK_UPS = ThreadPoolExecutor(32, thread_name_prefix="look-up")
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, for a port. Raises OSError."""
@@ -78,11 +75,29 @@ class Transport(Protocol):
 
 
 async def look_up(host: str, port: int) -> Sequence[str]:
-    """The addresses of `host`, as this machine resolves names."""
-    found = await asyncio.get_running_loop().run_in_executor(
-        _LOOK_UPS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    )
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    """The addresses of `host`, as this machine resolves names.
+
+    In a thread of its own: the loop's few would all wait for names whose servers do not answer (5 seconds and more
+    each), and whoever asks for another name behind them; and a server that stops would wait for those threads.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Any]] = loop.create_future()
+
+    def settle(how: Callable[[Any], None], value: object) -> None:
+        # nobody may be there any more who waits for it, nor the loop
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: None if found.done() else how(value))
+
+    def run() -> None:
+        try:
+            settle(found.set_result, socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            settle(found.set_exception, error)
+        except UnicodeError:  # a label of over 63 characters, or one that stands for no name
+            settle(found.set_exception, OSError("not the name of a host"))
+
+    threading.Thread(target=run, name="look-up", daemon=True).start()
+    return [str(sockaddr[0]) for *_, sockaddr in await found]
 
 
 def make_ssl_context(ca_bundle: Path | None) -> ssl.SSLContext:

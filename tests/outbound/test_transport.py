@@ -239,5 +239,5 @@ async def test_names_that_nobody_answers_for_keep_no_other_waiting(monkeypatch: 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "\udcff.example"])
 async def test_what_is_no_name_is_not_found(host: str) -> None:
-    with pytest.raises(OSError):  # noqa: PT011 - of which kind is the system's
+    with pytest.raises(OSError):
         await look_up(host, 80)
